@@ -1,0 +1,49 @@
+/** Template + handler → image. */
+export interface Builder {
+  /**
+   * Builds the image of a function, or finds that an image of the same content is there already.
+   * Rejects with BUILD_FAILED (the failing step and the last lines are in the message), TEMPLATE_NOT_FOUND,
+   * HANDLER_NOT_FOUND, or the signal's reason. Never touches what runs.
+   */
+  build(source: FunctionSource, options: BuildOptions): Promise<BuildResult>
+  /** Folders and files whose change can change the image: what the dev loop watches. Missing ones are included. */
+  inputs(source: FunctionSource): Promise<readonly string[]>
+}
+
+/** What a build is made of. All paths are absolute. */
+export interface FunctionSource {
+  readonly name: string
+  readonly lang: string
+  readonly handler: string
+  /** The image's name as the stack file says. */
+  readonly image: string
+  /** Folder that `template/`, `build/` and `copy` paths are relative to. */
+  readonly root: string
+  readonly buildArgs: Readonly<Record<string, string>>
+  readonly buildOptions: readonly string[]
+  /** BuildKit secret id → file. */
+  readonly buildSecrets: Readonly<Record<string, string>>
+  /** `configuration.copy`: paths below `root`, put under the same relative path below the handler folder. */
+  readonly copy: readonly string[]
+}
+
+export interface BuildOptions {
+  readonly signal: AbortSignal
+  /** One line of the build's output, without newline. */
+  readonly onOutput?: (line: string) => void
+  readonly noCache?: boolean
+  /** Ask the registry for newer base images. */
+  readonly pull?: boolean
+  /** Extra labels for the image. */
+  readonly labels?: Readonly<Record<string, string>>
+}
+
+export interface BuildResult {
+  readonly image: string
+  /** The engine's id of the image. */
+  readonly imageId: string
+  /** Hash of everything that went in: template, handler, copies, build arguments, base images. */
+  readonly contentHash: string
+  /** True when nothing had to be built. */
+  readonly cached: boolean
+}

@@ -1,0 +1,39 @@
+import type { Lease } from './provider.ts'
+
+/** One call of a function, as it goes to a replica. */
+export interface InvocationRequest {
+  readonly method: string
+  /** Raw path and query as the function sees them, still encoded: `/a%2Fb?x=1`. */
+  readonly path: string
+  /** Name, value, name, value … as on the wire, without hop-by-hop headers. */
+  readonly headers: readonly string[]
+  /** Streams are read once, with back-pressure, and only after a replica was found. */
+  readonly body: AsyncIterable<Uint8Array> | Uint8Array | null
+}
+
+/** Receives an answer piece by piece. */
+export interface ResponseSink {
+  /** Headers as on the wire: name, value, name, value … `resume` undoes a false from `onData`. */
+  onHead(status: number, statusText: string, headers: readonly string[], resume: () => void): void
+  /** False asks for a pause. */
+  onData(chunk: Uint8Array): boolean
+  /** Trailers as on the wire. */
+  onEnd(trailers: readonly string[]): void
+}
+
+/** Carries invocations to replicas. */
+export interface Transport extends AsyncDisposable {
+  /**
+   * Resolves when the answer has ended. Rejects with FUNCTION_UNREACHABLE, or with the signal's reason.
+   * FUNCTION_UNREACHABLE carries `retryable: true` in its cause when the replica cannot have seen the request.
+   */
+  send(lease: Lease, request: InvocationRequest, sink: ResponseSink, signal: AbortSignal): Promise<void>
+  /** Closes the connections to a replica that is gone. */
+  forget(replica: string): void
+}
+
+/** Told about every invocation; must be quick. */
+export interface InvocationObserver {
+  started(functionName: string): void
+  finished(functionName: string, status: number, seconds: number): void
+}

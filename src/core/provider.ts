@@ -1,0 +1,103 @@
+import type { FunctionRef, Revision } from './function.ts'
+
+/** Runs functions. What each comment promises, test/contract/provider.contract.ts tests. */
+export interface Provider extends AsyncDisposable {
+  info(): ProviderInfo
+  /** What is there, from memory: never waits, never asks the engine. Includes adopted leftovers of an earlier run. */
+  list(): readonly ActualFunction[]
+  actual(fn: FunctionRef): ActualFunction | undefined
+  /** The image's id: the local image when there is one, else pulled. IMAGE_NOT_FOUND, IMAGE_WRONG_PLATFORM. */
+  resolveImage(image: string, signal: AbortSignal): Promise<string>
+  /**
+   * Makes it so: `replicas` replicas of `revision`, and none of any other revision. Resolves once they answer.
+   * A new revision starts beside the old one, takes over when all its replicas answer, and the old one is then
+   * drained and removed behind the caller's back. Until then, and if it fails, the old revision keeps every
+   * invocation and nothing of the new one stays. Idempotent. Calls for one function must not overlap.
+   */
+  deploy(revision: Revision, replicas: number, signal: AbortSignal): Promise<void>
+  /** Drains and removes every replica. Unknown functions are no error. */
+  remove(fn: FunctionRef): Promise<void>
+  /** The right to send one invocation to the replica with the fewest in flight. Never waits. Undefined when none is ready. */
+  lease(fn: FunctionRef): Lease | undefined
+  /** Lines of all replicas of the function. Ends by itself unless `follow`. */
+  logs(query: LogQuery, signal: AbortSignal): AsyncIterable<LogLine>
+  /** Tells what happens to replicas, whoever caused it. */
+  watch(onEvent: (event: ProviderEvent) => void): Disposable
+  /** Measured use of all replicas of the function. */
+  usage(fn: FunctionRef): Promise<Usage>
+  /** Removes everything that this instance made: replicas, network. Used when a run ends for good. */
+  removeAll(): Promise<void>
+}
+
+export interface ProviderInfo {
+  /** `docker`, `memory`: what runs the functions. */
+  readonly name: string
+  /** Version of the engine. */
+  readonly version: string
+  /** Architecture that images must have, as Docker writes it: `amd64`, `arm64`. */
+  readonly architecture: string
+}
+
+export interface ActualFunction {
+  readonly ref: FunctionRef
+  /** The revision that receives invocations; undefined when none does. */
+  readonly revision: string | undefined
+  /** Replicas of that revision that exist, ready or not. */
+  readonly replicas: number
+  /** Replicas that answer. */
+  readonly available: number
+}
+
+/** Ends with `dispose`, once: the replica is then one invocation less busy. */
+export interface Lease extends Disposable {
+  /** Unique for the life of the replica, never reused: what connections are pooled by. */
+  readonly replica: string
+  /** `http://ADDRESS:PORT` */
+  readonly origin: string
+  readonly revision: string
+}
+
+export type ProviderEvent =
+  | {
+      readonly type: 'replica-ready'
+      readonly ref: FunctionRef
+      readonly replica: string
+      readonly revision: string
+    }
+  | {
+      readonly type: 'replica-gone'
+      readonly ref: FunctionRef
+      readonly replica: string
+      readonly revision: string
+      /** False when nobody asked for it: it crashed, or somebody removed it. */
+      readonly expected: boolean
+      /** For people: `exited with code 1`, with its last log lines, when not expected. */
+      readonly reason: string
+    }
+  /** The engine went away, or is back and may have changed while nobody looked. */
+  | { readonly type: 'engine-lost'; readonly reason: string }
+  | { readonly type: 'engine-back' }
+
+export interface LogQuery {
+  readonly ref: FunctionRef
+  readonly instance?: string
+  /** Last lines of each replica; absent or ≤ 0 means all. */
+  readonly tail?: number
+  readonly since?: Date
+  readonly follow: boolean
+}
+
+export interface LogLine {
+  readonly ref: FunctionRef
+  readonly instance: string
+  /** RFC 3339 with nanoseconds where the engine has them. */
+  readonly timestamp: string
+  /** Without a trailing newline. */
+  readonly text: string
+}
+
+export interface Usage {
+  /** Thousandths of a core. */
+  readonly cpuMillis: number
+  readonly memoryBytes: number
+}

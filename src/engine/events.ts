@@ -1,0 +1,94 @@
+import type { Clock } from '../core/clock.ts'
+import type { FunctionRef, Problem } from '../core/function.ts'
+
+/** What the CLI, the API's event stream and the UI can watch. `name` is a function's `name.namespace`. */
+export type PlatformEvent =
+  | { readonly type: 'function.deploying'; readonly ref: FunctionRef; readonly revision: string }
+  | {
+      readonly type: 'function.ready'
+      readonly ref: FunctionRef
+      readonly revision: string
+      readonly replicas: number
+      /** From the wish to the first answer. */
+      readonly seconds: number
+    }
+  /** The wanted revision did not get ready; `serving` is the older one that still answers. */
+  | {
+      readonly type: 'function.failed'
+      readonly ref: FunctionRef
+      readonly revision: string
+      readonly serving?: string
+      readonly problem: Problem
+    }
+  | { readonly type: 'function.removed'; readonly ref: FunctionRef }
+  | {
+      readonly type: 'replica.died'
+      readonly ref: FunctionRef
+      readonly replica: string
+      readonly reason: string
+    }
+  /** A save was seen. `path` is absolute. */
+  | { readonly type: 'source.changed'; readonly ref: FunctionRef; readonly path: string }
+  | { readonly type: 'build.started'; readonly ref: FunctionRef }
+  | { readonly type: 'build.output'; readonly ref: FunctionRef; readonly line: string }
+  | {
+      readonly type: 'build.done'
+      readonly ref: FunctionRef
+      readonly image: string
+      readonly cached: boolean
+      readonly seconds: number
+    }
+  | { readonly type: 'build.failed'; readonly ref: FunctionRef; readonly problem: Problem }
+  | { readonly type: 'stack.read'; readonly file: string; readonly functions: number }
+  /** The stack file could not be read; what was read before goes on. */
+  | { readonly type: 'stack.failed'; readonly file: string; readonly problem: Problem }
+  | { readonly type: 'engine.lost'; readonly reason: string }
+  | { readonly type: 'engine.back' }
+
+export type StampedEvent = PlatformEvent & {
+  /** Counts up from 1 in one run. */
+  readonly seq: number
+  /** RFC 3339. */
+  readonly at: string
+}
+
+/** How many past events a late watcher can still ask for. */
+const KEPT = 1000
+
+/** One stream of everything that happens. A watcher that throws is the watcher's defect: it surfaces, others are told first. */
+export class Events {
+  readonly #watchers = new Set<(event: StampedEvent) => void>()
+  readonly #past: StampedEvent[] = []
+  readonly #clock: Clock
+  #seq = 0
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  emit(event: PlatformEvent): void {
+    const stamped: StampedEvent = {
+      ...event,
+      seq: ++this.#seq,
+      at: new Date(this.#clock.now()).toISOString(),
+    }
+    this.#past.push(stamped)
+    if (this.#past.length > KEPT) this.#past.shift()
+    const failures: unknown[] = []
+    for (const watcher of [...this.#watchers]) {
+      try {
+        watcher(stamped)
+      } catch (error) {
+        failures.push(error)
+      }
+    }
+    if (failures.length > 0) throw new AggregateError(failures, `a watcher of ${event.type} failed`)
+  }
+
+  /** Calls `watcher` for every later event, and first for the kept ones after `since` when it is given. */
+  watch(watcher: (event: StampedEvent) => void, since?: number): Disposable {
+    if (since !== undefined) for (const event of this.#past) if (event.seq > since) watcher(event)
+    this.#watchers.add(watcher)
+    return { [Symbol.dispose]: () => void this.#watchers.delete(watcher) }
+  }
+}
