@@ -26,6 +26,7 @@ export const ERROR_CODES = {
   FUNCTION_UNREACHABLE: 'A replica closed the connection before it answered.',
   INVOCATION_TIMEOUT: 'A function did not answer within the time limit.',
   ENGINE_NOT_FOUND: 'No Docker engine answers.',
+  SETUP_FAILED: 'A step of the set-up did not succeed.',
   ENGINE_FAILED: 'The Docker engine refused or failed an operation.',
   DISK_FULL: 'The engine or the data directory has no space left.',
   PORT_TAKEN: 'The port that the gateway should listen on is in use.',

@@ -1,0 +1,32 @@
+import type { ImageName } from './image-name.ts'
+import { golangRecipe } from './stand-in-golang.ts'
+import { nodeRecipe } from './stand-in-node.ts'
+import { pythonRecipe } from './stand-in-python.ts'
+
+/** How one stand-in is made, on the Debian base. Recipes with one `id` make the same image. */
+export interface Recipe {
+  readonly id: string
+  /** What the image really is: its label. */
+  readonly what: string
+  /** The Dockerfile's lines after FROM and LABEL. */
+  readonly steps: readonly string[]
+  /** Puts what the Dockerfile copies into `folder`. */
+  fill?(folder: string): Promise<void>
+}
+
+/** The plain base, for Debian and for the tiny images that only a shell is asked of. */
+async function plainRecipe(name: ImageName): Promise<Recipe | undefined> {
+  if (!['debian', 'alpine', 'busybox'].includes(name.repository)) return undefined
+  const instead = name.repository === 'debian' ? '' : `, instead of ${name.repository}`
+  return { id: `debian${instead}`, what: `Debian bookworm (debootstrap, minbase)${instead}`, steps: [] }
+}
+
+/** The recipe for an image name; undefined when no stand-in can be made for it. */
+export async function recipeFor(name: ImageName): Promise<Recipe | undefined> {
+  if (name.digest !== undefined) return undefined
+  for (const recipe of [nodeRecipe, pythonRecipe, golangRecipe, plainRecipe]) {
+    const found = await recipe(name)
+    if (found) return found
+  }
+  return undefined
+}
