@@ -101,7 +101,8 @@ function portOf(url: URL, text: string, otherwise: number): number {
 
 function readUrl(text: string, source: string): URL {
   const scheme = /^([a-z]+):\/\//.exec(text)?.[1]
-  if (scheme !== undefined && !['tcp', 'http', 'https', 'ssh'].includes(scheme)) throw notAnAddress(text, source)
+  if (scheme !== undefined && !['tcp', 'http', 'https', 'ssh'].includes(scheme))
+    throw notAnAddress(text, source)
   try {
     return new URL(scheme === undefined ? `tcp://${text}` : text)
   } catch {

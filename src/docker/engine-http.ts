@@ -1,7 +1,7 @@
 import { request as httpRequest } from 'node:http'
 import type { IncomingHttpHeaders, IncomingMessage, RequestOptions } from 'node:http'
 import { request as httpsRequest } from 'node:https'
-import { Readable } from 'node:stream'
+import type { Readable } from 'node:stream'
 import type { EngineAddress, SshAddress } from './engine-address.ts'
 
 export interface EngineCall {
@@ -25,8 +25,10 @@ export interface EngineAnswer {
  */
 export function callEngine(address: EngineAddress, call: EngineCall): Promise<EngineAnswer> {
   if (address.protocol === 'ssh') return callOverSsh(address, call)
+  // node:http writes a protocol with a colon, dockerode without.
+  const { protocol, ...place } = address
   const options: RequestOptions = {
-    ...('socketPath' in address ? { socketPath: address.socketPath } : address),
+    ...place,
     method: call.method ?? 'GET',
     path: call.path,
     // A kept-alive connection would keep the program alive for a request that nobody makes.
@@ -38,7 +40,7 @@ export function callEngine(address: EngineAddress, call: EngineCall): Promise<En
     ...(call.signal && { signal: call.signal }),
   }
   return new Promise((resolve, reject) => {
-    const send = address.protocol === 'https' ? httpsRequest : httpRequest
+    const send = protocol === 'https' ? httpsRequest : httpRequest
     const request = send(options, (answer: IncomingMessage) => {
       resolve({ status: answer.statusCode ?? 0, headers: answer.headers, body: answer })
     })
@@ -81,12 +83,15 @@ async function callOverSsh(address: SshAddress, call: EngineCall): Promise<Engin
       method: call.method ?? 'GET',
       isStream: true,
       statusCodes: accepted,
-      ...(call.body && { file: call.body, headers: { 'content-type': call.contentType ?? 'application/json' } }),
+      ...(call.body && {
+        file: call.body,
+        headers: { 'content-type': call.contentType ?? 'application/json' },
+      }),
       ...(call.signal && { abortSignal: call.signal }),
     }
-    modem.dial(options, (error: unknown, body: unknown) => {
-      if (error !== null && error !== undefined) {
-        reject(error instanceof Error ? error : new Error(String(error)))
+    modem.dial(options, (error: Error | null, body: unknown) => {
+      if (error) {
+        reject(error)
         return
       }
       const answer = body as IncomingMessage

@@ -39,7 +39,7 @@ export async function pullImage(
   options: { readonly stallMs: number; readonly onProgress?: (line: string) => void },
 ): Promise<PullOutcome> {
   const stalled = new AbortController()
-  let timer = setTimeout(() => stalled.abort(), options.stallMs)
+  const timer = setTimeout(() => stalled.abort(), options.stallMs)
   try {
     const query = new URLSearchParams({ fromImage: image, ...(!hasTag(image) && { tag: 'latest' }) })
     const answer = await ask(engine, {
@@ -55,7 +55,11 @@ export async function pullImage(
     return { pulled: true }
   } catch (error) {
     if (stalled.signal.aborted) {
-      return { pulled: false, reason: 'stalled', said: `no progress for ${Math.round(options.stallMs / 1000)} s` }
+      return {
+        pulled: false,
+        reason: 'stalled',
+        said: `no progress for ${Math.round(options.stallMs / 1000)} s`,
+      }
     }
     if (error instanceof FaasError && error.code === 'ENGINE_FAILED') return notPulled(error.message)
     throw error

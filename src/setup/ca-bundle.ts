@@ -8,7 +8,10 @@ const SYSTEM_BUNDLE = '/etc/ssl/certs/ca-certificates.crt'
  * The machine's certificate authorities as one PEM text, when its environment says that it has its own; containers
  * then need them too, or every package install in a build fails. Undefined on an ordinary machine.
  */
-export async function caBundle(env: NodeJS.ProcessEnv, systemBundle = SYSTEM_BUNDLE): Promise<string | undefined> {
+export async function caBundle(
+  env: NodeJS.ProcessEnv,
+  systemBundle = SYSTEM_BUNDLE,
+): Promise<string | undefined> {
   const named = VARIABLES.flatMap((name) => env[name] || [])
   if (named.length === 0) return undefined
   const texts: string[] = []

@@ -39,7 +39,10 @@ export function run(command: string, args: readonly string[], options: RunOption
     child.once('error', (error) => reject(failed(command, args, error.message, error)))
     child.once('close', (status, signal) => {
       if (status === 0) resolve(output)
-      else reject(failed(command, args, [`it ended with ${signal ?? `status ${status ?? '?'}`}`, ...last].join('\n')))
+      else
+        reject(
+          failed(command, args, [`it ended with ${signal ?? `status ${status ?? '?'}`}`, ...last].join('\n')),
+        )
     })
   })
 }

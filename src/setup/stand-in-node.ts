@@ -2,7 +2,7 @@ import { chmod, cp, mkdir, readdir, rename, rm, symlink, writeFile } from 'node:
 import { dirname, join } from 'node:path'
 import type { ImageName } from './image-name.ts'
 import { run } from './run.ts'
-import type { Recipe } from './stand-in-recipe.ts'
+import type { Recipe } from './recipe.ts'
 
 /** The major that `node:latest`, `node:lts` and `node:alpine` stand for. */
 const DEFAULT_MAJOR = '24'
@@ -63,7 +63,8 @@ async function fill(prefix: string, node: string, npm: string): Promise<void> {
   await rm(dirname(nodePackage), { recursive: true })
   await rename(await unpack(npm, join(prefix, 'npm-package')), join(modules, 'npm'))
   await rm(join(prefix, 'npm-package'), { recursive: true })
-  for (const name of ['npm', 'npx']) await symlink(`../lib/node_modules/npm/bin/${name}-cli.js`, join(prefix, 'bin', name))
+  for (const name of ['npm', 'npx'])
+    await symlink(`../lib/node_modules/npm/bin/${name}-cli.js`, join(prefix, 'bin', name))
   await symlink('node', join(prefix, 'bin/nodejs'))
   for (const name of ['npm-cli.js', 'npx-cli.js']) await chmod(join(modules, 'npm/bin', name), 0o755)
   const entrypoint = join(prefix, 'bin/docker-entrypoint.sh')

@@ -1,9 +1,10 @@
 import type { ImageName } from './image-name.ts'
-import type { Recipe } from './stand-in-recipe.ts'
+import type { Recipe } from './recipe.ts'
 
 /** `python:3…`: Debian's python3, whichever 3.x was asked for. */
-export async function pythonRecipe(name: ImageName): Promise<Recipe | undefined> {
-  if (name.repository !== 'python' || !/^(3([.-]|$)|latest$|slim|alpine|bookworm)/.test(name.tag)) return undefined
+export function pythonRecipe(name: ImageName): Recipe | undefined {
+  if (name.repository !== 'python' || !/^(3([.-]|$)|latest$|slim|alpine|bookworm)/.test(name.tag))
+    return undefined
   return {
     id: 'python3',
     what: 'Debian bookworm with its own python3 3.11',

@@ -2,20 +2,10 @@ import type { ImageName } from './image-name.ts'
 import { golangRecipe } from './stand-in-golang.ts'
 import { nodeRecipe } from './stand-in-node.ts'
 import { pythonRecipe } from './stand-in-python.ts'
-
-/** How one stand-in is made, on the Debian base. Recipes with one `id` make the same image. */
-export interface Recipe {
-  readonly id: string
-  /** What the image really is: its label. */
-  readonly what: string
-  /** The Dockerfile's lines after FROM and LABEL. */
-  readonly steps: readonly string[]
-  /** Puts what the Dockerfile copies into `folder`. */
-  fill?(folder: string): Promise<void>
-}
+import type { Recipe } from './recipe.ts'
 
 /** The plain base, for Debian and for the tiny images that only a shell is asked of. */
-async function plainRecipe(name: ImageName): Promise<Recipe | undefined> {
+function plainRecipe(name: ImageName): Recipe | undefined {
   if (!['debian', 'alpine', 'busybox'].includes(name.repository)) return undefined
   const instead = name.repository === 'debian' ? '' : `, instead of ${name.repository}`
   return { id: `debian${instead}`, what: `Debian bookworm (debootstrap, minbase)${instead}`, steps: [] }

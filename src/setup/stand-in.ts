@@ -7,7 +7,7 @@ import type { Announce } from './announce.ts'
 import { parseImageName } from './image-name.ts'
 import { ensureStandInBase, STAND_IN_BASE, STAND_IN_LABEL } from './stand-in-base.ts'
 import { recipeFor } from './stand-in-recipe.ts'
-import type { Recipe } from './stand-in-recipe.ts'
+import type { Recipe } from './recipe.ts'
 
 export interface StandIn {
   readonly image: string
@@ -48,7 +48,11 @@ async function make(engine: EngineAddress, recipe: Recipe, names: readonly strin
   const folder = await mkdtemp('/var/tmp/faasdock-stand-in-')
   try {
     await recipe.fill?.(folder)
-    const lines = [`FROM ${STAND_IN_BASE}`, `LABEL ${STAND_IN_LABEL}=${JSON.stringify(recipe.what)}`, ...recipe.steps]
+    const lines = [
+      `FROM ${STAND_IN_BASE}`,
+      `LABEL ${STAND_IN_LABEL}=${JSON.stringify(recipe.what)}`,
+      ...recipe.steps,
+    ]
     await writeFile(join(folder, 'Dockerfile'), `${lines.join('\n')}\n`)
     const tar = spawn('tar', ['-C', folder, '--owner=0', '--group=0', '-c', '.'], {
       stdio: ['ignore', 'pipe', 'inherit'],
