@@ -29,6 +29,8 @@ export interface EngineSearch {
   readonly engine?: EngineAddress
   /** Who named it: `DOCKER_HOST`, `Docker context "colima"` … */
   readonly source?: string
+  /** A flag or a variable named the engine: then nothing else was tried, and nothing is installed instead. */
+  readonly asked: boolean
   /** In order, up to the one that answered (all of them with `all`). */
   readonly attempts: readonly EngineAttempt[]
 }
@@ -48,7 +50,7 @@ export async function findEngine(options: FindEngineOptions): Promise<EngineSear
   }
   const asked = await askedFor(around)
   const candidates = asked ? [asked] : await usualPlaces(around)
-  return firstAnswer(candidates, options)
+  return { asked: asked !== undefined, ...(await firstAnswer(candidates, options)) }
 }
 
 /** The engine that `findEngine` finds; ENGINE_NOT_FOUND with all that was tried when there is none. */
@@ -64,7 +66,7 @@ export async function requireEngine(
 async function firstAnswer(
   candidates: readonly EngineCandidate[],
   options: FindEngineOptions,
-): Promise<EngineSearch> {
+): Promise<Omit<EngineSearch, 'asked'>> {
   const enough = new AbortController()
   const ask = (candidate: EngineCandidate): Promise<PingResult> =>
     askCandidate(candidate, options, enough.signal)

@@ -1,0 +1,4 @@
+// `npm run build`
+import { bootstrap } from './bootstrap.mjs'
+
+await bootstrap()

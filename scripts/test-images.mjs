@@ -1,0 +1,5 @@
+/** The base images that the tests build on: every Node version that the node template offers, and one Python. */
+export const TEST_IMAGES = [
+  ...[12, 14, 16, 18, 20, 22, 24].map((major) => `node:${major}-alpine`),
+  'python:3.12-slim',
+]
