@@ -1,0 +1,30 @@
+import type { DoctorCheck } from './doctor-check.ts'
+import { engineChecks } from './doctor-engine.ts'
+import { dataChecks, nodeCheck, portCheck, watchCheck } from './doctor-machine.ts'
+
+export type { DoctorCheck } from './doctor-check.ts'
+
+export interface DoctorOptions {
+  /** `--engine` or FAASDOCK_ENGINE. */
+  readonly host?: string
+  readonly env: NodeJS.ProcessEnv
+  readonly home?: string
+  /** Where faasdock keeps its state; need not exist yet. */
+  readonly dataDir: string
+  /** Where the gateway would listen. 127.0.0.1 and 8080 unless told. */
+  readonly listen?: string
+  readonly port?: number
+  /** Base images that the project's builds ask for. */
+  readonly images?: readonly string[]
+}
+
+/** Looks at everything that faasdock needs and changes nothing. Never throws for what it finds. */
+export async function doctorReport(options: DoctorOptions): Promise<DoctorCheck[]> {
+  const [engine, port, watch, data] = await Promise.all([
+    engineChecks(options),
+    portCheck(options.port ?? 8080, options.listen ?? '127.0.0.1'),
+    watchCheck(),
+    dataChecks(options.dataDir),
+  ])
+  return [nodeCheck(process.versions.node), ...engine, port, ...data, ...watch]
+}
