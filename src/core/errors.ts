@@ -17,6 +17,7 @@ export const ERROR_CODES = {
   HANDLER_NOT_FOUND: 'The handler folder of a function does not exist.',
   TEMPLATE_NOT_FOUND: 'No template of that language is in the project or built in.',
   FILE_NOT_READABLE: 'A file that a stack refers to is missing or cannot be read.',
+  BAD_TEMPLATE: 'The template.yml of a template has a mistake.',
   BUILD_FAILED: 'A build of an image ended with an error.',
   IMAGE_NOT_FOUND: 'An image is not on the engine and could not be pulled.',
   IMAGE_WRONG_PLATFORM: 'An image was built for another processor architecture than the engine runs.',

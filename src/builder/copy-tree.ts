@@ -1,0 +1,148 @@
+import type { BigIntStats } from 'node:fs'
+import { readdir, stat } from 'node:fs/promises'
+import { join, posix } from 'node:path'
+import { FaasError } from '../core/errors.ts'
+import type { ContextTree } from './tree.ts'
+
+/** Permission bits and the set-id and sticky ones: what `chmod` can set. */
+const MODE_BITS = 0o7777n
+
+export interface CopyRules {
+  /** Asked with a path in the context. */
+  readonly ignores: (path: string) => boolean
+  /** Asked with a folder's path in the context: true when nothing in it is wanted. */
+  readonly skipsFolder: (path: string) => boolean
+  /** Told what is left out although no rule says so, and why. */
+  readonly onSkipped: (path: string, reason: string) => void
+  readonly signal?: AbortSignal
+}
+
+/** A folder on the way down: what a symlink must not lead back to. */
+interface Ancestor {
+  readonly id: string
+  readonly path: string
+}
+
+/**
+ * Copies a file or folder into a tree, under `to`, as `faas-cli` copies it to disk: modes kept, symlinks followed.
+ * A symlink that leads nowhere, a socket, a pipe or a device is left out and told; one that leads back to a folder it
+ * is in is BUILD_FAILED. FILE_NOT_READABLE when `from` itself is missing or something in it cannot be read.
+ */
+export async function copyTree(from: string, to: string, tree: ContextTree, rules: CopyRules): Promise<void> {
+  const found = await look(from)
+  if (found === undefined) throw notReadable(from, 'it does not exist')
+  await copyFound({ from, to, found }, tree, rules, [])
+}
+
+interface Found {
+  readonly from: string
+  readonly to: string
+  readonly found: BigIntStats
+}
+
+async function copyFound(
+  { from, to, found }: Found,
+  tree: ContextTree,
+  rules: CopyRules,
+  above: readonly Ancestor[],
+): Promise<void> {
+  rules.signal?.throwIfAborted()
+  if (found.isDirectory()) {
+    await copyFolder({ from, to, found }, tree, rules, above)
+  } else if (!found.isFile()) {
+    rules.onSkipped(from, 'it is a socket, a pipe or a device')
+  } else if (!rules.ignores(to)) {
+    const { mtimeNs, ctimeNs, ino } = found
+    const stamp = { size: Number(found.size), mtimeNs, ctimeNs, ino }
+    tree.addFile({ kind: 'file', path: to, mode: modeOf(found), file: from, stamp })
+  }
+}
+
+async function copyFolder(
+  { from, to, found }: Found,
+  tree: ContextTree,
+  rules: CopyRules,
+  above: readonly Ancestor[],
+): Promise<void> {
+  if (to !== '' && rules.skipsFolder(to)) return
+  if (!rules.ignores(to)) {
+    const ancestors = stepInto(from, found, above)
+    tree.addFolder(to, modeOf(found))
+    await copyChildren(from, to, tree, rules, ancestors)
+    return
+  }
+  // Ignored, but a `!pattern` may keep something below. A loop in here is nobody's mistake: it is left out.
+  if (above.some(({ id }) => id === identity(found))) return
+  await copyChildren(from, to, tree, rules, [...above, { id: identity(found), path: from }])
+}
+
+/** Copies what is in a folder; `except` names are left out. */
+export async function copyChildren(
+  from: string,
+  to: string,
+  tree: ContextTree,
+  rules: CopyRules,
+  ancestors: readonly Ancestor[] = [],
+  except: ReadonlySet<string> = new Set(),
+): Promise<void> {
+  const names = (await list(from)).filter((name) => !except.has(name))
+  const children = await Promise.all(
+    names.map(async (name) => ({ name, found: await look(join(from, name)) })),
+  )
+  const here = ancestors.length > 0 ? ancestors : await rootAncestor(from)
+  for (const { name, found } of children) {
+    const path = posix.join(to, name)
+    if (found !== undefined) await copyFound({ from: join(from, name), to: path, found }, tree, rules, here)
+    else if (!rules.ignores(path)) rules.onSkipped(join(from, name), 'it is a symlink that leads nowhere')
+  }
+}
+
+async function rootAncestor(path: string): Promise<readonly Ancestor[]> {
+  return [{ id: identity(await stat(path, { bigint: true })), path }]
+}
+
+function stepInto(path: string, found: BigIntStats, above: readonly Ancestor[]): readonly Ancestor[] {
+  const id = identity(found)
+  const loop = above.find((ancestor) => ancestor.id === id)
+  if (loop === undefined) return [...above, { id, path }]
+  throw new FaasError('BUILD_FAILED', {
+    message: `${path} is a symlink back to ${loop.path}, which it is in: copying it would never end`,
+    remedy: 'Remove the symlink, or name it in the handler folder’s .dockerignore.',
+  })
+}
+
+function identity(found: BigIntStats): string {
+  return `${found.dev}:${found.ino}`
+}
+
+function modeOf(found: BigIntStats): number {
+  return Number(found.mode & MODE_BITS)
+}
+
+/** Follows symlinks. Undefined when there is nothing (any more), or a symlink only leads to itself. */
+async function look(path: string): Promise<BigIntStats | undefined> {
+  try {
+    return await stat(path, { bigint: true })
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException
+    if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'ELOOP') return undefined
+    throw notReadable(path, message, error)
+  }
+}
+
+async function list(folder: string): Promise<string[]> {
+  try {
+    return await readdir(folder)
+  } catch (error) {
+    throw notReadable(folder, (error as Error).message, error)
+  }
+}
+
+function notReadable(path: string, why: string, cause?: unknown): FaasError {
+  return new FaasError('FILE_NOT_READABLE', {
+    message: `${path} should go into a build but cannot be read: ${why}`,
+    remedy:
+      'Check that it exists and its permissions, or leave it out with the handler folder’s .dockerignore.',
+    cause,
+  })
+}

@@ -1,0 +1,74 @@
+import { FaasError } from '../core/errors.ts'
+
+/** Lines of a failed step that go into its error: enough for a compiler's complaint, few enough to be read. */
+const LINES_KEPT = 20
+
+/** The step a build is at, and the last lines it printed. */
+export class StepLog {
+  readonly title: string
+  readonly #lines: string[] = []
+
+  constructor(title: string) {
+    this.title = title
+  }
+
+  add(line: string): void {
+    if (line.trim() === '') return
+    this.#lines.push(line)
+    if (this.#lines.length > LINES_KEPT) this.#lines.shift()
+  }
+
+  get lines(): readonly string[] {
+    return this.#lines
+  }
+}
+
+export interface StepFailure {
+  /** Whose image was being built. */
+  readonly name: string
+  /** Undefined when the build failed before its first step. */
+  readonly step?: StepLog | undefined
+  /** What the builder says. */
+  readonly reason: string
+  readonly exitCode?: number | undefined
+}
+
+/** BUILD_FAILED with step, exit code and last lines; DISK_FULL when that is why. */
+export function buildFailure({ name, step, reason, exitCode }: StepFailure): FaasError {
+  const lines = step?.lines ?? []
+  const at = step === undefined ? '' : ` at ${step.title}`
+  if (isDiskFull(reason) || lines.some(isDiskFull)) {
+    return new FaasError('DISK_FULL', {
+      message: [`${name}: the engine ran out of disk space while building${at}: ${reason}`, ...lines].join(
+        '\n',
+      ),
+      remedy: 'Free some with `faasdock gc` and `docker system prune`, then build again.',
+    })
+  }
+  const why = exitCode === undefined ? `: ${reason}` : ` (exit code ${exitCode})`
+  return new FaasError('BUILD_FAILED', {
+    message: [`${name}: the build failed${at}${why}`, ...lines].join('\n'),
+    remedy: remedyFor(reason),
+  })
+}
+
+/** What Linux, Go, Node and Docker all call it. */
+export function isDiskFull(text: string): boolean {
+  return /no space left on device|\bENOSPC\b|disk quota exceeded/i.test(text)
+}
+
+function remedyFor(reason: string): string {
+  if (
+    /pull access denied|unauthorized|authentication required|manifest unknown|not found: manifest/i.test(
+      reason,
+    )
+  ) {
+    return 'Check the name in the Dockerfile’s FROM, and log in if the registry is private: docker login.'
+  }
+  if (/no such host|i\/o timeout|connection refused|network is unreachable|TLS handshake/i.test(reason)) {
+    return 'The engine cannot reach the registry: check its network and proxy, or load the base image with docker load.'
+  }
+  if (/dockerfile parse error|unknown instruction/i.test(reason))
+    return 'Correct the Dockerfile of the template or function.'
+  return 'Correct what the step reports and build again. What runs was not touched.'
+}
