@@ -10,6 +10,7 @@ export interface EngineCall {
   readonly path: string
   readonly body?: Readable
   readonly contentType?: string
+  readonly headers?: Readonly<Record<string, string>>
   readonly signal?: AbortSignal
 }
 
@@ -36,6 +37,7 @@ export function callEngine(address: EngineAddress, call: EngineCall): Promise<En
     headers: {
       host: 'docker',
       ...(call.body && { 'content-type': call.contentType ?? 'application/json' }),
+      ...call.headers,
     },
     ...(call.signal && { signal: call.signal }),
   }
@@ -83,10 +85,11 @@ async function callOverSsh(address: SshAddress, call: EngineCall): Promise<Engin
       method: call.method ?? 'GET',
       isStream: true,
       statusCodes: accepted,
-      ...(call.body && {
-        file: call.body,
-        headers: { 'content-type': call.contentType ?? 'application/json' },
-      }),
+      headers: {
+        ...(call.body && { 'content-type': call.contentType ?? 'application/json' }),
+        ...call.headers,
+      },
+      ...(call.body && { file: call.body }),
       ...(call.signal && { abortSignal: call.signal }),
     }
     modem.dial(options, (error: Error | null, body: unknown) => {

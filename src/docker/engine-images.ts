@@ -4,6 +4,7 @@ import { formatEngineAddress } from './engine-address.ts'
 import type { EngineAddress } from './engine-address.ts'
 import { callEngine, readFailure, readText } from './engine-http.ts'
 import type { EngineAnswer, EngineCall } from './engine-http.ts'
+import { progressRecords } from './progress.ts'
 
 /** True when the engine has an image of that name. */
 export async function hasImage(engine: EngineAddress, image: string): Promise<boolean> {
@@ -36,7 +37,12 @@ const UNREACHABLE =
 export async function pullImage(
   engine: EngineAddress,
   image: string,
-  options: { readonly stallMs: number; readonly onProgress?: (line: string) => void },
+  options: {
+    readonly stallMs: number
+    /** Where the user's sign-ins to registries are found. */
+    readonly env: NodeJS.ProcessEnv
+    readonly onProgress?: (line: string) => void
+  },
 ): Promise<PullOutcome> {
   const stalled = new AbortController()
   const timer = setTimeout(() => stalled.abort(), options.stallMs)
@@ -45,6 +51,7 @@ export async function pullImage(
     const answer = await ask(engine, {
       method: 'POST',
       path: `/images/create?${query.toString()}`,
+      headers: await signIn(image, options.env),
       signal: stalled.signal,
     })
     if (answer.status !== 200) return notPulled(await readFailure(answer))
@@ -143,31 +150,20 @@ async function expectOk(answer: EngineAnswer, doing: string, onLine?: (line: str
   }
 }
 
-interface ProgressLine {
-  readonly stream?: string
-  readonly status?: string
-  readonly id?: string
-  readonly progress?: string
-  readonly error?: string
+/** The engine signs in with what it is given; public images need nothing. Loaded late: it is read for a pull only. */
+async function signIn(image: string, env: NodeJS.ProcessEnv): Promise<Readonly<Record<string, string>>> {
+  const { loginFor, readRegistryConfig } = await import('./registry-config.ts')
+  const login = loginFor(image, await readRegistryConfig(env))
+  return login ? { 'x-registry-auth': Buffer.from(JSON.stringify(login)).toString('base64url') } : {}
 }
 
-/** Reads a stream of JSON objects; engines report failures *inside* it, under status 200. */
+/** Reads a progress stream to its end; engines report failures *inside* it, under status 200. */
 async function readProgress(body: Readable, onLine: (line: string) => void): Promise<void> {
-  let rest = ''
-  for await (const chunk of body) {
-    const lines = (rest + String(chunk)).split('\n')
-    rest = lines.pop() ?? ''
-    for (const line of lines) readLine(line, onLine)
+  for await (const { error, stream, id, status } of progressRecords(body)) {
+    if (error !== undefined) throw failed('go on', error)
+    const said = stream ?? [id, status].filter(Boolean).join(' ')
+    for (const line of said.split('\n')) if (line.trim() !== '') onLine(line.trimEnd())
   }
-  readLine(rest, onLine)
-}
-
-function readLine(text: string, onLine: (line: string) => void): void {
-  if (text.trim() === '') return
-  const line = JSON.parse(text) as ProgressLine
-  if (line.error !== undefined) throw failed('go on', line.error)
-  const said = line.stream ?? [line.id, line.status, line.progress].filter(Boolean).join(' ')
-  for (const part of said.split('\n')) if (part.trim() !== '') onLine(part.trimEnd())
 }
 
 function failed(doing: string, said: string): FaasError {

@@ -1,6 +1,9 @@
 import { createServer } from 'node:http'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { afterEach, describe, expect, test } from 'vitest'
 import type { EngineAddress } from '../docker/engine-address.ts'
 import { ensureBaseImages } from './base-images.ts'
@@ -8,6 +11,7 @@ import type { BaseImage } from './base-images.ts'
 
 let server: Server
 let asked: string[]
+let signIns: (string | undefined)[]
 let said: string[]
 
 afterEach(() => {
@@ -23,11 +27,13 @@ async function fakeEngine(
   pulls: Record<string, Pull> = {},
 ): Promise<EngineAddress> {
   asked = []
+  signIns = []
   server = createServer((request: IncomingMessage, response) => {
     const url = new URL(request.url ?? '/', 'http://engine')
     const image = url.searchParams.get('fromImage')
     if (image !== null) {
       asked.push(image)
+      signIns.push(request.headers['x-registry-auth'] as string | undefined)
       pulls[image]?.(response)
       return
     }
@@ -39,10 +45,10 @@ async function fakeEngine(
   return { protocol: 'http', host: '127.0.0.1', port: (server.address() as AddressInfo).port }
 }
 
-function ensure(engine: EngineAddress, images: string[]): Promise<BaseImage[]> {
+function ensure(engine: EngineAddress, images: string[], env: NodeJS.ProcessEnv = {}): Promise<BaseImage[]> {
   said = []
   return ensureBaseImages(engine, images, {
-    env: {},
+    env,
     announce: (line) => void said.push(line),
     mayMakeStandIns: false,
     stallMs: 200,
@@ -84,6 +90,20 @@ describe('base images', () => {
     )
     expect(states).toEqual(['missing', 'missing', 'pulled'])
     expect(asked).toEqual(['node:20', 'own.test/node:22'])
+  })
+
+  test('of a private registry are pulled with the user’s sign-in', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'config-'))
+    const auth = Buffer.from('me:secret').toString('base64')
+    await writeFile(join(folder, 'config.json'), JSON.stringify({ auths: { 'own.test': { auth } } }))
+    const engine = await fakeEngine({}, { 'own.test/node:22': pulled, 'node:20': pulled })
+    await ensure(engine, ['own.test/node:22', 'node:20'], { DOCKER_CONFIG: folder })
+    await rm(folder, { recursive: true })
+    expect(JSON.parse(Buffer.from(signIns[0] ?? '', 'base64url').toString('utf8'))).toMatchObject({
+      username: 'me',
+      password: 'secret',
+    })
+    expect(signIns[1]).toBeUndefined()
   })
 
   test('that their registry does not have say so, and the next one is still tried', async () => {

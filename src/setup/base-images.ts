@@ -82,7 +82,7 @@ async function pullAll(
       continue
     }
     options.announce(`Pulling ${image}`)
-    const outcome = await pullImage(engine, image, { stallMs: options.stallMs ?? STALL_MS })
+    const outcome = await pullImage(engine, image, { env: options.env, stallMs: options.stallMs ?? STALL_MS })
     if (outcome.pulled) {
       pulls.push({ image, result: { image, state: 'pulled' }, standIn: false })
       continue
