@@ -49,13 +49,16 @@ export interface DockerdOptions {
   readonly engine: EngineAddress
   readonly log: string
   readonly args: readonly string[]
+  /** The program and what comes before `args`; `dockerd` unless told. */
+  readonly command?: readonly [string, ...string[]]
   readonly limitMs?: number
 }
 
 /** Starts `dockerd` so that it outlives this program, and resolves with its process id once it answers. SETUP_FAILED with its last log lines. */
 export async function startDockerd(options: DockerdOptions): Promise<number> {
   const log = openSync(options.log, 'a')
-  const child = spawn('dockerd', options.args, {
+  const [program, ...first] = options.command ?? ['dockerd']
+  const child = spawn(program, [...first, ...options.args], {
     detached: true,
     stdio: ['ignore', log, log],
     env: { ...process.env, PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin:/usr/bin:/bin` },

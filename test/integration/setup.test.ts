@@ -165,7 +165,6 @@ describeDocker('an engine that set-up starts', () => {
   test('answers when the start is done, outlives its starter, and ends when told', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'faasdock-dockerd-'))
     const engine = socketAddress(join(folder, 'd.sock'))
-    // Beside the machine's own engine: nothing of the network is touched.
     const args = ['--bridge=none', '--iptables=false', '--ip-forward=false', '--storage-driver=vfs']
     const places = {
       host: `unix://${engine.socketPath}`,
@@ -176,7 +175,9 @@ describeDocker('an engine that set-up starts', () => {
     for (const [name, place] of Object.entries(places)) {
       args.push(`--${name}=${place.startsWith('unix:') ? place : join(folder, place)}`)
     }
-    const pid = await startDockerd({ engine, log: join(folder, 'log'), args })
+    // In a network of its own: a dockerd without a bridge removes the bridge of the machine's other dockerd.
+    const command = ['unshare', '--net', 'dockerd'] as const
+    const pid = await startDockerd({ engine, log: join(folder, 'log'), args, command: [...command] })
     try {
       expect((await pingEngine(engine)).outcome).toBe('ok')
       expect(Number(await readFile(join(folder, 'pid'), 'utf8'))).toBe(pid)
