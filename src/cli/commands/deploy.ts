@@ -1,0 +1,41 @@
+import { overrideBuild, tagOption } from '../build-flags.ts'
+import type { TagMode } from '../image-tag.ts'
+import { defineCommand } from '../command.ts'
+import { deployOptions, deployWish } from '../deploy-flags.ts'
+import type { DeployFlags } from '../deploy-flags.ts'
+import { deployFunctions } from '../deploy-functions.ts'
+import { gatewayFor } from '../gateway-for.ts'
+import { reportFailures } from '../outcomes.ts'
+import { makeProgress } from '../progress.ts'
+import { readSelection, singleOptions } from '../single-function.ts'
+import type { SingleFlags } from '../single-function.ts'
+import { overrideSpec } from '../spec-flags.ts'
+
+interface Flags extends DeployFlags, SingleFlags {
+  readonly tag?: TagMode
+}
+
+/** Selected functions → gateway. */
+export const deploy = defineCommand<Flags>({
+  options: [...deployOptions(), tagOption(), ...singleOptions('deploy')],
+  examples: [
+    '',
+    '-f mobile.yml --filter "*search"',
+    '--env LOG=debug --label team=mobile',
+    '--image fn/echo:1 --name echo',
+  ],
+  async run(context, _args, flags) {
+    const wish = deployWish(flags)
+    const { functions, root, stack } = await readSelection(context, 'deploy', flags)
+    const tagged = await Promise.all(
+      functions.map((fn) => overrideBuild(fn, root, { ...flags, buildArg: [] })),
+    )
+    const specs = tagged.map(({ spec }) => overrideSpec(spec, flags))
+    using progress = makeProgress(context, false)
+    const outcomes = await deployFunctions(context, gatewayFor(context, stack), specs, wish, progress)
+    progress[Symbol.dispose]()
+    if (context.print.json)
+      context.print.value(outcomes.flatMap((one) => (one.ok ? { name: one.name, ...one.result } : [])))
+    return reportFailures(context, outcomes)
+  },
+})

@@ -1,0 +1,52 @@
+import { defineCommand, flag } from '../command.ts'
+import type { Context } from '../command.ts'
+import { DevSession } from '../dev-session.ts'
+import { hostOptions } from '../host-flags.ts'
+import type { HostFlags } from '../host-flags.ts'
+import type { HostedApp } from '../rooms-contract.ts'
+import { readStackFor } from '../stack-for.ts'
+import { untilStopped } from '../until-stopped.ts'
+import { openApp } from './rooms.ts'
+
+/** The platform in this process, with a stack that is built, deployed and watched. */
+export const dev = defineCommand<HostFlags>({
+  options: [...hostOptions(), flag('--no-watch', 'build and deploy once; do not watch')],
+  details:
+    'Runs until Ctrl-C, which removes what it started; a second Ctrl-C does not wait. On a terminal, ? lists the keys.\nWith --json every event is one JSON line on standard output.',
+  examples: ['', '-f mobile.yml', '--port 9090 --filter "m-*"', '--json | jq .type'],
+  async run(context, _args, flags) {
+    const began = performance.now()
+    // A stack with mistakes is said before anything is started.
+    const stack = await readStackFor(context, 'check')
+    const { filter, regex, namespace, envsubst } = context.flags
+    const app = await openApp(context, flags, {
+      file: stack.file,
+      substitute: envsubst !== false,
+      ...(filter === undefined ? {} : { filter }),
+      ...(regex === undefined ? {} : { regex }),
+      ...(namespace === undefined ? {} : { namespace }),
+    })
+    return host(context, app, began)
+  },
+})
+
+async function host(context: Context, app: HostedApp, began: number): Promise<number> {
+  const { print, signal } = context
+  const session = new DevSession(context, app)
+  try {
+    await Promise.race([app.dev?.settled(), untilStopped(signal)])
+    if (!signal.aborted) session.showStart((performance.now() - began) / 1000)
+    await untilStopped(signal)
+  } finally {
+    session[Symbol.dispose]()
+    const names = app.functions.list().map(({ spec }) => spec.name)
+    print.say(print.colors.dim('stopping (again to force) …'))
+    await app.stop({ removeFunctions: true })
+    const word = names.length === 1 ? 'function' : 'functions'
+    print.say(
+      names.length === 0 ? 'stopped' : `stopped; removed ${names.length} ${word}: ${names.join(', ')}`,
+    )
+  }
+  // Stopping it is how it is meant to end.
+  return 0
+}

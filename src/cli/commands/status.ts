@@ -1,0 +1,108 @@
+import { asFaasError, FaasError } from '../../core/errors.ts'
+import { engineOption } from '../build-flags.ts'
+import { defineCommand } from '../command.ts'
+import type { Context } from '../command.ts'
+import { functionUrl } from '../deploy-functions.ts'
+import { exitCodeOf, EXIT } from '../exit-codes.ts'
+import type { GatewayClient } from '../gateway-client.ts'
+import { findGateway } from '../gateway-for.ts'
+import type { EngineDescription } from '../rooms-contract.ts'
+import { stateText } from '../state-text.ts'
+import { tableLines } from '../table.ts'
+import { stateOf } from '../wire.ts'
+import type { WireFunction, WireInfo } from '../wire.ts'
+import { openToolbox } from './rooms.ts'
+
+interface Flags {
+  readonly engine?: string
+}
+
+/** Gateway, engine and functions on one screen. */
+export const status = defineCommand<Flags>({
+  options: [engineOption()],
+  details: 'Exit code 4 when no gateway answers, 6 when a function is failing.',
+  examples: ['', '--json'],
+  async run(context, _args, flags) {
+    const client = await findGateway(context, { strict: false })
+    const [engine, gateway] = await Promise.all([
+      orError(lookAtEngine(context, flags.engine)),
+      orError(lookAtGateway(client, context.flags.namespace)),
+    ])
+    if (context.print.json) showJson(context, client, engine, gateway)
+    else showText(context, client, engine, gateway)
+    if (gateway instanceof FaasError) return exitCodeOf(gateway.code)
+    return gateway.functions.some((fn) => stateOf(fn) === 'failing') ? EXIT.notReady : EXIT.ok
+  },
+})
+
+interface GatewayView {
+  readonly info: WireInfo
+  readonly functions: readonly WireFunction[]
+}
+
+async function lookAtEngine(context: Context, address: string | undefined): Promise<EngineDescription> {
+  await using toolbox = await openToolbox(context, address)
+  return await toolbox.engine()
+}
+
+async function lookAtGateway(client: GatewayClient, namespace: string | undefined): Promise<GatewayView> {
+  const [info, functions] = await Promise.all([client.info(), client.list(namespace)])
+  return { info, functions }
+}
+
+/** A part that cannot be seen is part of the status, not the end of it. */
+async function orError<T>(work: Promise<T>): Promise<T | FaasError> {
+  try {
+    return await work
+  } catch (error) {
+    return asFaasError(error)
+  }
+}
+
+function showJson(
+  { print }: Context,
+  client: GatewayClient,
+  engine: EngineDescription | FaasError,
+  gateway: GatewayView | FaasError,
+): void {
+  const failure = ({ code, message, remedy }: FaasError) => ({ error: { code, message, remedy } })
+  print.value({
+    gateway: { url: client.url, ...(gateway instanceof FaasError ? failure(gateway) : gateway.info) },
+    engine: engine instanceof FaasError ? failure(engine) : engine,
+    functions: gateway instanceof FaasError ? [] : gateway.functions,
+  })
+}
+
+function showText(
+  { print }: Context,
+  client: GatewayClient,
+  engine: EngineDescription | FaasError,
+  gateway: GatewayView | FaasError,
+): void {
+  const { red, cyan } = print.colors
+  const failure = ({ message, remedy }: FaasError) => `${red(message)}\n          ${cyan(`→ ${remedy}`)}`
+  print.line(
+    `gateway   ${gateway instanceof FaasError ? failure(gateway) : `${client.url}  ${gateway.info.version?.release ?? ''}`.trimEnd()}`,
+  )
+  print.line(
+    `engine    ${engine instanceof FaasError ? failure(engine) : `${engine.address}  Docker ${engine.version} (${engine.architecture})`}`,
+  )
+  if (gateway instanceof FaasError) return
+  print.line(
+    `functions ${gateway.functions.length === 0 ? 'none; deploy some with "faasdock up"' : gateway.functions.length}`,
+  )
+  if (gateway.functions.length === 0) return
+  const rows = gateway.functions.map((fn) => [
+    fn.name,
+    functionUrl(client.url, fn),
+    stateText(fn, print.colors),
+  ])
+  for (const line of tableLines(['FUNCTION', 'URL', 'STATE'], rows)) print.line(line)
+  const last = gateway.functions
+    .filter((fn) => fn.problem)
+    .sort((a, b) => Date.parse(b.problem?.at ?? '') - Date.parse(a.problem?.at ?? ''))[0]
+  if (!last?.problem) return
+  print.line(`\nlast problem: ${last.name} at ${last.problem.at}`)
+  print.line(`${red(last.problem.code)}: ${last.problem.message}`)
+  print.line(cyan(`→ ${last.problem.remedy}`))
+}

@@ -1,0 +1,48 @@
+import { FaasError } from '../../core/errors.ts'
+import { defineCommand, flag } from '../command.ts'
+import { findGateway } from '../gateway-for.ts'
+import { VERSION } from '../version.ts'
+import type { WireInfo } from '../wire.ts'
+
+interface Flags {
+  readonly shortVersion?: boolean
+}
+
+/** This program's version, and the gateway's when one answers: no gateway is no failure here. */
+export const version = defineCommand<Flags>({
+  options: [flag('--short-version', 'the version of this program and nothing else')],
+  examples: ['', '--json'],
+  async run(context, _args, flags) {
+    const { print } = context
+    if (flags.shortVersion) {
+      print.line(VERSION)
+      return 0
+    }
+    const client = await findGateway(context, { strict: false })
+    const gateway = await client.info().catch((error: unknown) => {
+      if (error instanceof FaasError && error.code === 'GATEWAY_UNREACHABLE') return undefined
+      throw error
+    })
+    if (print.json) {
+      print.value({
+        client: { version: VERSION, node: process.version },
+        gateway: gateway && { url: client.url, ...gateway },
+      })
+      return 0
+    }
+    print.line(`client    ${VERSION} (Node ${process.version.slice(1)}, ${process.platform} ${process.arch})`)
+    print.line(
+      `gateway   ${gateway ? `${gatewayText(gateway)} at ${client.url}` : `none answers at ${client.url}`}`,
+    )
+    return 0
+  },
+})
+
+function gatewayText({ version: own, provider, arch }: WireInfo): string {
+  const runs = [
+    provider?.provider,
+    provider?.version?.release,
+    provider?.orchestration && `on ${provider.orchestration}`,
+  ]
+  return `${own?.release ?? 'of unknown version'} (${[...runs, arch].filter(Boolean).join(' ')})`
+}

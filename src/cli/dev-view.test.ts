@@ -1,0 +1,105 @@
+import { expect, test } from 'vitest'
+import type { PlatformEvent } from '../engine/events.ts'
+import { DevView } from './dev-view.ts'
+
+const ref = { name: 'm-search', namespace: 'openfaas-fn' }
+const problem = {
+  code: 'BUILD_FAILED',
+  message: 'RUN npm install failed\nnpm ERR! 404',
+  remedy: 'Correct package.json and save.',
+  at: '2026-01-31T09:30:00Z',
+}
+
+/** A view fed with events, a number of milliseconds apart. */
+function makeView(verbose = false) {
+  const view = new DevView({ verbose })
+  let seq = 0
+  let at = Date.parse('2026-01-31T09:30:00Z')
+  return {
+    view,
+    see: (event: PlatformEvent, later = 0) => {
+      at += later
+      return view.see({ ...event, seq: ++seq, at: new Date(at).toISOString() }).map(({ text }) => text)
+    },
+    rows: () => view.rows(at),
+  }
+}
+
+test('a save is one line: function, file, what was done, how long from the save', () => {
+  const { see } = makeView()
+  see({ type: 'source.changed', ref, path: '/p/m-search/handler.js' })
+  see({ type: 'build.started', ref }, 30)
+  see({ type: 'build.done', ref, image: 'x', cached: false, seconds: 0.8 }, 800)
+  see({ type: 'function.deploying', ref, revision: '1' })
+  expect(see({ type: 'function.ready', ref, revision: '1', replicas: 1, seconds: 0.4 }, 400)).toEqual([
+    '↻ m-search  handler.js  rebuilt in 1.2 s',
+  ])
+})
+
+test('several saved files are counted', () => {
+  const { see } = makeView()
+  for (const file of ['handler.js', 'package.json', 'lib.js'])
+    see({ type: 'source.changed', ref, path: `/p/m-search/${file}` })
+  see({ type: 'build.done', ref, image: 'x', cached: false, seconds: 1 })
+  const [line] = see({ type: 'function.ready', ref, revision: '1', replicas: 1, seconds: 1 }, 1000)
+  expect(line).toContain('handler.js +2')
+})
+
+test('a function that was not saved is ready, not rebuilt', () => {
+  const { see } = makeView()
+  expect(see({ type: 'function.ready', ref, revision: '1', replicas: 1, seconds: 0.4 })).toEqual([
+    '✓ m-search  ready in 400 ms',
+  ])
+})
+
+test('a failed build shows the error and stays in sight until a good save', () => {
+  const { see, view } = makeView()
+  see({ type: 'source.changed', ref, path: '/p/m-search/handler.js' })
+  see({ type: 'build.started', ref })
+  expect(see({ type: 'build.failed', ref, problem })).toEqual([
+    '✗ m-search  handler.js  build failed',
+    '  BUILD_FAILED: RUN npm install failed',
+    '  npm ERR! 404',
+    '  → Correct package.json and save.',
+  ])
+  see({ type: 'source.changed', ref, path: '/p/m-search/handler.js' })
+  expect(view.warnings()).toEqual(['✗ m-search  handler.js  build failed: RUN npm install failed'])
+  see({ type: 'build.done', ref, image: 'x', cached: false, seconds: 1 })
+  see({ type: 'function.ready', ref, revision: '2', replicas: 1, seconds: 1 })
+  expect(view.warnings()).toEqual([])
+})
+
+test('a revision that does not start says whether an older one answers', () => {
+  const { see, view } = makeView()
+  const [line] = see({ type: 'function.failed', ref, revision: '2', serving: '1', problem })
+  expect(line).toBe('✗ m-search  did not start; the older revision answers')
+  expect(view.warnings()).toHaveLength(1)
+})
+
+test('what is under way is a row with its last line of output', () => {
+  const { see, rows } = makeView()
+  see({ type: 'build.started', ref })
+  see({ type: 'build.output', ref, line: 'Step 3/9 : RUN npm install' }, 1000)
+  expect(rows()).toEqual([
+    { name: 'm-search', phase: 'building', step: 'Step 3/9 : RUN npm install', seconds: 1 },
+  ])
+  see({ type: 'build.done', ref, image: 'x', cached: false, seconds: 1 })
+  expect(rows()).toEqual([])
+})
+
+test('only the steps of a build are printed, and everything when asked', () => {
+  const quiet = makeView()
+  expect(quiet.see({ type: 'build.output', ref, line: 'Step 1/9 : FROM node' })).toHaveLength(1)
+  expect(quiet.see({ type: 'build.output', ref, line: 'added 12 packages' })).toEqual([])
+  expect(makeView(true).see({ type: 'build.output', ref, line: 'added 12 packages' })).toHaveLength(1)
+})
+
+test('a broken stack file and a lost engine stay in sight until they are back', () => {
+  const { see, view } = makeView()
+  see({ type: 'stack.failed', file: '/p/mobile.yml', problem })
+  see({ type: 'engine.lost', reason: 'connection refused' })
+  expect(view.warnings()).toHaveLength(2)
+  see({ type: 'stack.read', file: '/p/mobile.yml', functions: 4 })
+  see({ type: 'engine.back' })
+  expect(view.warnings()).toEqual([])
+})

@@ -1,0 +1,195 @@
+import { basename } from 'node:path'
+import { formatRef } from '../core/function.ts'
+import type { FunctionRef, Problem } from '../core/function.ts'
+import type { StampedEvent } from '../engine/events.ts'
+import type { LiveRow } from './live.ts'
+import { formatSpan } from './time-words.ts'
+
+/** A line for people about what happened. `bad` stays in sight until it is put right. */
+export interface DevLine {
+  readonly tone: 'good' | 'bad' | 'plain' | 'detail'
+  readonly text: string
+}
+
+interface Turn {
+  phase: 'building' | 'starting' | undefined
+  since: number
+  step: string
+  /** Files that were saved since it was last ready, by their base names. */
+  saved: Set<string>
+  savedAt: number | undefined
+  built: 'built' | 'cached' | undefined
+  warning: string | undefined
+}
+
+/** What the developer sees of a platform, worked out from its events and nothing else. */
+export class DevView {
+  readonly #turns = new Map<string, Turn>()
+  readonly #verbose: boolean
+  #stackWarning: string | undefined
+  #engineWarning: string | undefined
+
+  constructor({ verbose }: { verbose: boolean }) {
+    this.#verbose = verbose
+  }
+
+  /** Takes an event in and gives the lines to print about it. */
+  see(event: StampedEvent): DevLine[] {
+    const at = Date.parse(event.at)
+    switch (event.type) {
+      case 'source.changed':
+        return this.#saved(this.#turn(event.ref), event.path, at)
+      case 'build.started':
+        Object.assign(this.#turn(event.ref), { phase: 'building', since: at, step: '' })
+        return [{ tone: 'detail', text: `${event.ref.name}  building` }]
+      case 'build.output':
+        return this.#output(event.ref, event.line)
+      case 'build.done':
+        Object.assign(this.#turn(event.ref), {
+          phase: undefined,
+          built: event.cached ? 'cached' : 'built',
+          warning: undefined,
+        })
+        if (event.cached) return []
+        return [{ tone: 'detail', text: `${event.ref.name}  built in ${formatSpan(event.seconds)}` }]
+      case 'build.failed':
+        return this.#failed(event.ref, 'build failed', event.problem, undefined)
+      case 'function.deploying':
+        Object.assign(this.#turn(event.ref), { phase: 'starting', since: at, step: '' })
+        return []
+      case 'function.ready':
+        return this.#ready(event.ref, at, event.seconds)
+      case 'function.failed':
+        return this.#failed(event.ref, 'did not start', event.problem, event.serving)
+      case 'function.removed':
+        this.#turns.delete(formatRef(event.ref))
+        return [{ tone: 'plain', text: `- ${event.ref.name}  removed` }]
+      case 'replica.died':
+        return [{ tone: 'bad', text: `! ${event.ref.name}  a replica ended: ${event.reason}` }]
+      case 'stack.read':
+        this.#stackWarning = undefined
+        return [{ tone: 'detail', text: `${basename(event.file)}  read, ${event.functions} functions` }]
+      case 'stack.failed':
+        this.#stackWarning = `✗ ${basename(event.file)}  ${firstLine(event.problem.message)}`
+        return problemLines(
+          `✗ ${basename(event.file)}  cannot be used; what was read before goes on`,
+          event.problem,
+        )
+      case 'engine.lost':
+        this.#engineWarning = `✗ the Docker engine went away: ${firstLine(event.reason)}`
+        return [{ tone: 'bad', text: this.#engineWarning }]
+      case 'engine.back':
+        this.#engineWarning = undefined
+        return [{ tone: 'good', text: '✓ the Docker engine is back' }]
+    }
+  }
+
+  /** Functions that something is happening to, for the live region. */
+  rows(now: number): LiveRow[] {
+    return [...this.#turns].flatMap(([ref, { phase, step, since }]) =>
+      phase
+        ? [
+            {
+              name: ref.slice(0, ref.lastIndexOf('.')),
+              phase,
+              step,
+              seconds: Math.max(0, now - since) / 1000,
+            },
+          ]
+        : [],
+    )
+  }
+
+  /** What is wrong just now, one line each. */
+  warnings(): string[] {
+    const all = [
+      this.#engineWarning,
+      this.#stackWarning,
+      ...[...this.#turns.values()].map(({ warning }) => warning),
+    ]
+    return all.filter((line) => line !== undefined)
+  }
+
+  /** Whether the image of a function was built in this run, or was there. */
+  builtOf(ref: FunctionRef): string {
+    switch (this.#turns.get(formatRef(ref))?.built) {
+      case 'built':
+        return 'built now'
+      case 'cached':
+        return 'up to date'
+      case undefined:
+        return ''
+    }
+  }
+
+  #turn(ref: FunctionRef): Turn {
+    const key = formatRef(ref)
+    const known = this.#turns.get(key)
+    if (known) return known
+    const turn: Turn = {
+      phase: undefined,
+      since: 0,
+      step: '',
+      saved: new Set(),
+      savedAt: undefined,
+      built: undefined,
+      warning: undefined,
+    }
+    this.#turns.set(key, turn)
+    return turn
+  }
+
+  #saved(turn: Turn, path: string, at: number): DevLine[] {
+    turn.saved.add(basename(path))
+    turn.savedAt = at
+    return []
+  }
+
+  #output(ref: FunctionRef, line: string): DevLine[] {
+    this.#turn(ref).step = line
+    // Steps tell that a long build lives; all of it is for those who ask.
+    const isStep = /^(Step \d+\/\d+|#\d+ \[)/.test(line)
+    return this.#verbose || isStep ? [{ tone: 'detail', text: `${ref.name}  ${line}` }] : []
+  }
+
+  #ready(ref: FunctionRef, at: number, seconds: number): DevLine[] {
+    const turn = this.#turn(ref)
+    const { saved, savedAt, built } = turn
+    Object.assign(turn, { phase: undefined, warning: undefined, saved: new Set(), savedAt: undefined })
+    if (savedAt === undefined)
+      return [{ tone: 'good', text: `✓ ${ref.name}  ready in ${formatSpan(seconds)}` }]
+    const took = formatSpan(Math.max(0, at - savedAt) / 1000)
+    return [
+      {
+        tone: 'good',
+        text: `↻ ${ref.name}  ${savedText(saved)}  ${built === 'built' ? 'rebuilt' : 'replaced'} in ${took}`,
+      },
+    ]
+  }
+
+  #failed(ref: FunctionRef, what: string, problem: Problem, serving: string | undefined): DevLine[] {
+    const turn = this.#turn(ref)
+    const cause = turn.savedAt === undefined ? '' : `  ${savedText(turn.saved)}`
+    const older = serving === undefined ? '' : '; the older revision answers'
+    Object.assign(turn, { phase: undefined, saved: new Set(), savedAt: undefined })
+    turn.warning = `✗ ${ref.name}${cause}  ${what}: ${firstLine(problem.message)}`
+    return problemLines(`✗ ${ref.name}${cause}  ${what}${older}`, problem)
+  }
+}
+
+function problemLines(head: string, { code, message, remedy }: Problem): DevLine[] {
+  return [
+    { tone: 'bad', text: head },
+    ...`${code}: ${message}`.split('\n').map((line) => ({ tone: 'plain', text: `  ${line}` }) as const),
+    { tone: 'plain', text: `  → ${remedy}` },
+  ]
+}
+
+function savedText(saved: ReadonlySet<string>): string {
+  const [first = '', ...others] = saved
+  return others.length === 0 ? first : `${first} +${others.length}`
+}
+
+function firstLine(text: string): string {
+  return text.split('\n', 1)[0] ?? ''
+}

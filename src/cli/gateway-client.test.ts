@@ -1,0 +1,148 @@
+import { expect, test } from 'vitest'
+import { eventually } from '../../test/support/cli.ts'
+import { startFakeGateway } from '../../test/support/fake-gateway.ts'
+import { GatewayClient } from './gateway-client.ts'
+import { readText } from './http.ts'
+
+const never = new AbortController().signal
+const spec = { service: 'echo', image: 'fn/echo:1', labels: {}, annotations: {} }
+
+function clientOf(address: string, extra: { token?: string; signal?: AbortSignal } = {}) {
+  return new GatewayClient({ address, signal: never, ...extra })
+}
+
+test('deploy updates, and creates on 404 only', async () => {
+  await using gateway = await startFakeGateway()
+  const client = clientOf(gateway.url)
+  expect(await client.deploy(spec)).toBe('created')
+  expect(await client.deploy(spec)).toBe('updated')
+  expect(gateway.seen.map(({ line }) => line)).toEqual([
+    'PUT /system/functions',
+    'POST /system/functions',
+    'PUT /system/functions',
+  ])
+  gateway.intercept = (_request, response) => {
+    response.writeHead(400).end('secret "key" does not exist')
+    return true
+  }
+  await expect(client.deploy(spec)).rejects.toMatchObject({
+    code: 'GATEWAY_REFUSED',
+    message: expect.stringContaining('400: secret "key" does not exist') as string,
+  })
+})
+
+test('the namespace is sent where it was given and nowhere else', async () => {
+  await using gateway = await startFakeGateway()
+  const client = clientOf(gateway.url)
+  await client.list()
+  await client.list('dev')
+  await client.get('echo', 'dev', true).catch(() => undefined)
+  await client.invoke({
+    ref: { name: 'echo' },
+    method: 'GET',
+    async: false,
+    path: '/a%2Fb',
+    query: 'q=%E4',
+    headers: {},
+    body: new Uint8Array(),
+  })
+  expect(gateway.seen.map(({ line }) => line)).toEqual([
+    'GET /system/functions',
+    'GET /system/functions?namespace=dev',
+    'GET /system/function/echo?namespace=dev&usage=1',
+    'GET /function/echo.openfaas-fn/a%2Fb?q=%E4',
+  ])
+})
+
+test('unknown functions and secrets have codes of their own', async () => {
+  await using gateway = await startFakeGateway()
+  const client = clientOf(gateway.url)
+  await expect(client.get('none')).rejects.toMatchObject({ code: 'FUNCTION_NOT_FOUND' })
+  await expect(client.remove('none')).rejects.toMatchObject({ code: 'FUNCTION_NOT_FOUND' })
+  await expect(client.removeSecret('none')).rejects.toMatchObject({ code: 'SECRET_NOT_FOUND' })
+  await client.createSecret({ name: 'key', value: Buffer.from([0, 255]) })
+  await expect(client.createSecret({ name: 'key', value: Buffer.from('x') })).rejects.toMatchObject({
+    code: 'SECRET_EXISTS',
+  })
+  expect(gateway.secrets.get('key')).toEqual(Buffer.from([0, 255]))
+})
+
+test('credentials of the address become basic auth and are not shown again', async () => {
+  await using gateway = await startFakeGateway()
+  const client = clientOf(gateway.url.replace('//', '//admin:p%40ss@'))
+  await client.list()
+  expect(gateway.seen[0]?.headers.authorization).toBe(`Basic ${btoa('admin:p@ss')}`)
+  expect(client.url).toBe(gateway.url)
+  await clientOf(gateway.url, { token: 'abc' }).list()
+  expect(gateway.seen[1]?.headers.authorization).toBe('Bearer abc')
+})
+
+test('where nobody listens the error names the address and how to start a gateway', async () => {
+  const gateway = await startFakeGateway()
+  await gateway[Symbol.asyncDispose]()
+  await expect(clientOf(gateway.url).list()).rejects.toMatchObject({
+    code: 'GATEWAY_UNREACHABLE',
+    message: expect.stringContaining(gateway.url) as string,
+    remedy: expect.stringContaining('faasdock dev') as string,
+  })
+})
+
+test('what is no gateway is recognised', async () => {
+  await using gateway = await startFakeGateway()
+  gateway.intercept = (_request, response) => {
+    response.end('<html>hello')
+    return true
+  }
+  await expect(clientOf(gateway.url).list()).rejects.toThrow(
+    /does not answer as an OpenFaaS gateway: "<html>/,
+  )
+})
+
+test('an invocation streams both ways and follows no redirect', async () => {
+  await using gateway = await startFakeGateway()
+  gateway.intercept = (_request, response, body) => {
+    response.writeHead(302, { location: '/elsewhere' }).end(body)
+    return true
+  }
+  async function* pieces() {
+    for (const piece of ['a', 'b', 'c']) yield await Promise.resolve(Buffer.from(piece))
+  }
+  const answer = await clientOf(gateway.url).invoke({
+    ref: { name: 'echo', namespace: 'dev' },
+    method: 'POST',
+    async: true,
+    path: '',
+    query: '',
+    headers: { 'x-a': ['1', '2'] },
+    body: pieces(),
+  })
+  expect(answer.status).toBe(302)
+  expect(await readText(answer)).toBe('abc')
+  expect(gateway.seen[0]).toMatchObject({ line: 'POST /async-function/echo.dev', headers: { 'x-a': '1, 2' } })
+})
+
+test('log lines come while the stream is open, and stopping ends it with the reason', async () => {
+  await using gateway = await startFakeGateway()
+  const line = { name: 'echo', timestamp: '2026-01-31T09:30:00Z', text: 'hello' }
+  gateway.logs.set('echo', [line])
+  const stop = new AbortController()
+  const seen: unknown[] = []
+  const reading = (async () => {
+    const client = clientOf(gateway.url, { signal: stop.signal })
+    for await (const log of client.logs({ name: 'echo', follow: true })) seen.push(log)
+  })()
+  await eventually(() => seen.length === 1)
+  expect(seen).toEqual([line])
+  stop.abort(new Error('enough'))
+  await expect(reading).rejects.toThrow('enough')
+})
+
+test('a connection that breaks in the middle is the gateway gone, not a defect', async () => {
+  await using gateway = await startFakeGateway()
+  gateway.intercept = (request, response) => {
+    response.write('[{"name":')
+    setTimeout(() => request.socket.destroy(), 20)
+    return true
+  }
+  await expect(clientOf(gateway.url).list()).rejects.toMatchObject({ code: 'GATEWAY_UNREACHABLE' })
+})

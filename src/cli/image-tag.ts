@@ -1,0 +1,76 @@
+import { execFile } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { readdir, readFile, readlink } from 'node:fs/promises'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { FaasError } from '../core/errors.ts'
+
+/** How `--tag` changes the tag of an image (contract 5.5). */
+export const TAG_MODES = ['latest', 'sha', 'branch', 'describe', 'digest'] as const
+export type TagMode = (typeof TAG_MODES)[number]
+
+const run = promisify(execFile)
+
+/** `image` with the tag that `mode` asks for. `root` is a folder of the git repository. BAD_USAGE without repository. */
+export async function tagImage(
+  image: string,
+  mode: TagMode,
+  root: string,
+  handler?: string,
+): Promise<string> {
+  const { name, tag } = splitImage(image)
+  switch (mode) {
+    case 'latest':
+      return `${name}:${tag}`
+    case 'sha':
+      return `${name}:${tag}-${await git(root, mode, 'rev-parse', '--short', 'HEAD')}`
+    case 'branch': {
+      const branch = await git(root, mode, 'rev-parse', '--abbrev-ref', 'HEAD')
+      // A tag may hold no slash, a branch may.
+      const word = branch.replace(/[^\w.-]/g, '-')
+      return `${name}:${tag}-${word}-${await git(root, mode, 'rev-parse', '--short', 'HEAD')}`
+    }
+    case 'describe':
+      return `${name}:${tag}-${await git(root, mode, 'describe', '--tags', '--always')}`
+    case 'digest':
+      return handler === undefined ? `${name}:${tag}` : `${name}:${await digestFolder(handler)}`
+  }
+}
+
+/** Name and tag of an image; the colon of a registry's port is none of the tag's. A digest counts to the name. */
+function splitImage(image: string): { name: string; tag: string } {
+  const colon = image.lastIndexOf(':')
+  if (colon <= image.lastIndexOf('/') || image.includes('@')) return { name: image, tag: 'latest' }
+  return { name: image.slice(0, colon), tag: image.slice(colon + 1) }
+}
+
+async function git(root: string, mode: TagMode, ...args: string[]): Promise<string> {
+  try {
+    const { stdout } = await run('git', args, { cwd: root })
+    return stdout.trim()
+  } catch (cause) {
+    throw new FaasError('BAD_USAGE', {
+      message: `--tag ${mode} needs a git repository with a commit, and ${root} is in none`,
+      remedy: 'Commit once, or use --tag digest.',
+      cause,
+    })
+  }
+}
+
+/** MD5 over names and contents of all files of a folder, in order of their names. */
+async function digestFolder(folder: string): Promise<string> {
+  const hash = createHash('md5')
+  await add(folder, '')
+  return hash.digest('hex')
+
+  async function add(at: string, path: string): Promise<void> {
+    const entries = await readdir(at, { withFileTypes: true })
+    for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
+      const file = join(at, entry.name)
+      const name = `${path}/${entry.name}`
+      if (entry.isDirectory()) await add(file, name)
+      else
+        hash.update(`${name}\0`).update(entry.isSymbolicLink() ? await readlink(file) : await readFile(file))
+    }
+  }
+}

@@ -1,0 +1,90 @@
+import { Writable } from 'node:stream'
+import pc from 'picocolors'
+import { expect, test } from 'vitest'
+import { liveLines, LiveRegion } from './live.ts'
+import type { LiveState } from './live.ts'
+import { textWidth } from './text-width.ts'
+
+const plain = pc.createColors(false)
+const building = (name: string) => ({
+  name,
+  phase: 'building',
+  step: 'Step 3/9 : RUN npm install',
+  seconds: 4.2,
+})
+
+test('one line for each function under way, then warnings, then the status', () => {
+  const state = {
+    rows: [building('m-search'), building('pinyin')],
+    warnings: ['✗ m-notice  build failed'],
+    status: '1 ready',
+  }
+  expect(liveLines(state, 100, 0, plain)).toEqual([
+    '⠋  m-search  building  4.2 s  Step 3/9 : RUN npm install',
+    '⠋  pinyin    building  4.2 s  Step 3/9 : RUN npm install',
+    '✗ m-notice  build failed',
+    '1 ready',
+  ])
+})
+
+test('no line is wider than the terminal, and many functions do not fill it', () => {
+  const rows = Array.from({ length: 50 }, (_, index) => building(`function-${index}`))
+  const lines = liveLines({ rows, warnings: [], status: 'x'.repeat(200) }, 40, 0, pc.createColors(true))
+  expect(lines.length).toBeLessThan(16)
+  for (const line of lines) expect(textWidth(line)).toBeLessThanOrEqual(40)
+  expect(lines.some((line) => line.includes('and 38 more'))).toBe(true)
+})
+
+/** A terminal that understands what the region writes, so that tests see what a person sees. */
+class Screen extends Writable {
+  readonly isTTY = true
+  readonly columns = 80
+  lines = ['']
+  row = 0
+
+  override _write(chunk: Buffer, _encoding: string, done: () => void): void {
+    for (const [part] of chunk.toString().matchAll(/\u001b\[[0-9]*[A-Za-z]|\r|\n|[^\u001b\r\n]+/g))
+      this.#take(part)
+    done()
+  }
+
+  #take(part: string): void {
+    if (part === '\n') {
+      this.row++
+      this.lines[this.row] ??= ''
+    } else if (part === '\r') return
+    else if (part === '\u001b[J') this.lines = [...this.lines.slice(0, this.row), '']
+    else if (part.startsWith('\u001b[') && part.endsWith('A')) this.row -= Number(part.slice(2, -1))
+    else this.lines[this.row] = `${this.lines[this.row] ?? ''}${part}`
+  }
+}
+
+test('lines scroll above the region, which is always the last thing on the screen', () => {
+  const screen = new Screen()
+  let state: LiveState = { rows: [building('a'), building('b')], warnings: [], status: 'status' }
+  const region = new LiveRegion(screen, plain, () => state)
+  region.print('first')
+  region.print('second', 'third')
+  expect(screen.lines.slice(0, 3)).toEqual(['first', 'second', 'third'])
+  expect(screen.lines.length).toBe(6)
+  state = { rows: [], warnings: [], status: 'status' }
+  region.print('fourth')
+  expect(screen.lines).toEqual(['first', 'second', 'third', 'fourth', 'status'])
+  region[Symbol.dispose]()
+  expect(screen.lines).toEqual(['first', 'second', 'third', 'fourth', ''])
+})
+
+test('where the output is no terminal, lines are written and nothing is drawn or erased', () => {
+  const chunks: string[] = []
+  const file = new Writable({
+    write(chunk: Buffer, _encoding, done) {
+      chunks.push(chunk.toString())
+      done()
+    },
+  })
+  const region = new LiveRegion(file, plain, () => ({ rows: [building('a')], warnings: [], status: 's' }))
+  region.print('line')
+  region.refresh()
+  region[Symbol.dispose]()
+  expect(chunks.join('')).toBe('line\n')
+})

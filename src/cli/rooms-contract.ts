@@ -1,0 +1,120 @@
+import type { Builder, FunctionSource } from '../core/builder.ts'
+import type { FunctionStatus } from '../core/function.ts'
+import type { StampedEvent } from '../engine/events.ts'
+
+/** What commands need beyond a gateway: an engine for builds and clean-up, or a platform of their own. */
+export interface Rooms {
+  createToolbox(options: ToolboxOptions): Promise<Toolbox>
+  createApp(settings: HostSettings): Promise<HostedApp>
+}
+
+type Env = Readonly<Record<string, string | undefined>>
+
+export interface ToolboxOptions {
+  /** `--engine`; absent means: search in the documented order. */
+  readonly engine?: string
+  readonly env: Env
+}
+
+/** Local operations. Making one reaches nothing: an engine is looked for when an operation first needs it. */
+export interface Toolbox extends AsyncDisposable {
+  readonly builder: Builder
+  /** Writes the build folder of a function to `target`, deleted first (`build --shrinkwrap`). */
+  shrinkwrap(source: FunctionSource, target: string): Promise<unknown>
+  /** Rejects with ENGINE_FAILED when the registry or the engine refuses, or with the signal's reason. */
+  push(image: string, onOutput: (line: string) => void, signal: AbortSignal): Promise<void>
+  /** Templates of the project's `template/` folder below `root`, then the built-in ones that it does not replace. */
+  listTemplates(root: string): Promise<readonly TemplateListing[]>
+  /** Copies the sample handler of a template to the folder `to`. TEMPLATE_NOT_FOUND. */
+  copyTemplate(root: string, lang: string, to: string): Promise<CopiedTemplate>
+  readonly gc: {
+    list(): Promise<readonly Leftover[]>
+    remove(leftovers: readonly Leftover[]): Promise<void>
+  }
+  /** The engine that builds would use; ENGINE_NOT_FOUND. */
+  engine(): Promise<EngineDescription>
+  /** Looks at everything that faasdock needs and changes nothing. */
+  doctor(): Promise<readonly DoctorCheck[]>
+  /** Makes the machine ready: finds or installs an engine, pulls or makes base images. */
+  setup(onOutput: (line: string) => void, signal: AbortSignal): Promise<void>
+}
+
+export interface TemplateListing {
+  /** What `lang:` says to mean it. */
+  readonly lang: string
+  /** `language` of template.yml. */
+  readonly language?: string
+  readonly origin: 'project' | 'built-in'
+}
+
+export interface CopiedTemplate {
+  /** Paths below the new folder. */
+  readonly files: readonly string[]
+  /** `welcome_message` of template.yml. */
+  readonly welcome?: string
+}
+
+/** Something of a dead run that is still on the engine. */
+export interface Leftover {
+  readonly kind: string
+  readonly id: string
+  readonly name: string
+  /** Why it is nobody's: `run of process 4711 ended`. */
+  readonly reason: string
+}
+
+export interface EngineDescription {
+  /** `unix:///var/run/docker.sock` */
+  readonly address: string
+  readonly version: string
+  readonly architecture: string
+}
+
+/** One thing that was looked at. `warn` works, but not as well as it could. */
+export interface DoctorCheck {
+  readonly name: string
+  readonly ok: 'ok' | 'warn' | 'fail'
+  /** What was seen; may have several lines. */
+  readonly detail: string
+  /** What to do, usually a command to paste. */
+  readonly remedy?: string
+}
+
+/** What the flags of `dev` and `serve` ask for. */
+export interface HostSettings {
+  readonly env: Env
+  readonly cwd: string
+  readonly flags: Readonly<Record<string, string | number | boolean>>
+  /** Built, deployed and, unless `flags.watch` is false, watched: `dev`. Read again whenever it is saved. */
+  readonly stack?: StackChoice
+}
+
+/** A stack file and what is taken of it: what `readStack` needs. */
+export interface StackChoice {
+  /** Absolute. */
+  readonly file: string
+  readonly filter?: string
+  readonly regex?: string
+  readonly namespace?: string
+  readonly substitute: boolean
+}
+
+/** A platform in this process. */
+export interface HostedApp extends AsyncDisposable {
+  /** `http://127.0.0.1:8080` */
+  readonly url: string
+  readonly instance: string
+  readonly dataDir: string
+  readonly events: {
+    watch(watcher: (event: StampedEvent) => void, since?: number): Disposable
+  }
+  readonly functions: { list(namespace?: string): readonly FunctionStatus[] }
+  /** The loop that builds and deploys the stack; absent without one. */
+  readonly dev?: {
+    /** Resolves when every function of the stack has been built and deployed once, or has failed at it. */
+    settled(): Promise<void>
+    /** Builds and deploys a function again although nothing changed; all of them when none is named. */
+    rebuild(name?: string): void
+  }
+  stop(options: { removeFunctions: boolean }): Promise<void>
+}
