@@ -1,0 +1,4 @@
+import pinyin
+
+def handle(req):
+    return pinyin.get(str(req), format="strip", delimiter=" ")
