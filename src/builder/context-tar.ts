@@ -24,6 +24,8 @@ export function tarContext(
   fileHashes: ReadonlyMap<string, string>,
 ): Readable {
   const tar = pack()
+  // Whoever reads is told below; an event that nobody hears would end the program.
+  tar.on('error', () => undefined)
   write(tar, entries, fileHashes).then(
     () => tar.finalize(),
     (error: unknown) => tar.destroy(error as Error),
@@ -70,6 +72,7 @@ async function add(
 ): Promise<void> {
   const { promise: through, resolve, reject } = withResolvers()
   const sink = tar.entry(header, (error) => (error ? reject(error) : resolve()))
+  sink.on('error', reject)
   // When reading fails first, nobody looks at this one any more.
   through.catch(() => undefined)
   for await (const chunk of content) {
@@ -88,8 +91,7 @@ async function* contentOf(
   if (entry.kind !== 'file') return
   const hash = createHash('sha256')
   let size = 0
-  for await (const chunk of createReadStream(entry.file, { signal: closed })) {
-    const bytes = chunk as Buffer
+  for await (const bytes of readBytes(entry, closed)) {
     size += bytes.length
     // More than the header announced would corrupt the tar before the end is seen.
     if (size > entry.stamp.size) throw changed(entry)
@@ -100,6 +102,14 @@ async function* contentOf(
     throw changed(entry)
 }
 
+async function* readBytes(entry: FileEntry, closed: AbortSignal): AsyncGenerator<Buffer> {
+  try {
+    for await (const chunk of createReadStream(entry.file, { signal: closed })) yield chunk as Buffer
+  } catch (error) {
+    throw closed.aborted ? error : changed(entry, error)
+  }
+}
+
 function withResolvers(): { promise: Promise<void>; resolve: () => void; reject: (error: Error) => void } {
   let resolve = (): void => undefined
   let reject = (_error: Error): void => undefined
@@ -107,9 +117,10 @@ function withResolvers(): { promise: Promise<void>; resolve: () => void; reject:
   return { promise, resolve, reject }
 }
 
-function changed(entry: FileEntry): FaasError {
+function changed(entry: FileEntry, cause?: unknown): FaasError {
   return new FaasError('BUILD_FAILED', {
     message: `${entry.file} changed while it was read for a build`,
     remedy: 'Build again once nothing writes to it.',
+    cause,
   })
 }

@@ -57,7 +57,7 @@ export async function assembleContext(
     ...(signal && { signal }),
   })
   if (template.folder !== undefined) await copyChildren(template.folder, '', tree, rules(NO_RULES))
-  const fromTemplate = new Set(tree.list().map(({ path }) => path))
+  const fromTemplate = new Set(tree.list())
 
   const whole = layout.ignoring ? await wholeRules(source, template) : NO_RULES
   const overlay = layout.ignoring ? overlayRules(whole, await handlerRules(source), handlerFolder) : NO_RULES
@@ -68,7 +68,7 @@ export async function assembleContext(
   }
   tree.retain((path) => !whole.ignores(path))
 
-  const added = tree.list().filter(({ path }) => !fromTemplate.has(path))
+  const added = tree.list().filter((entry) => !fromTemplate.has(entry))
   return { tree, warnings: [...warnings, ...weightWarnings(added, source.handler)] }
 }
 

@@ -18,7 +18,9 @@ export const NO_RULES: IgnoreRules = { ignores: () => false, skipsFolder: () => 
 export function parseDockerignore(text: string, file: string): IgnoreRules {
   const lines = text.replace(/^\uFEFF/, '').split(/\r?\n/)
   try {
-    const rules = createIgnore.default({ ignorecase: false }).add(lines)
+    // Patterns are compiled when they are first needed: now, while the file can still be named.
+    for (const line of lines) rulesOf([line.replace(/^\s*!/, '')]).ignores('any')
+    const rules = rulesOf(lines)
     // A `!pattern` may bring back something deep inside, so with one of those every folder has to be looked into.
     const hasExceptions = lines.some((line) => line.trim().startsWith('!'))
     return {
@@ -32,6 +34,10 @@ export function parseDockerignore(text: string, file: string): IgnoreRules {
       cause: error,
     })
   }
+}
+
+function rulesOf(lines: string[]) {
+  return createIgnore.default({ ignorecase: false }).add(lines)
 }
 
 /**
