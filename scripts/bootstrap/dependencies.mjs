@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ensureNative } from './native.mjs'
-import { announce, mustRun, npmCommand } from './run-tool.mjs'
+import { announce, mustRun, npmCommand, runTool } from './run-tool.mjs'
 
 /** Inside node_modules, so that it goes when they go. */
 const STAMP = '.faasdock-install.json'
@@ -13,14 +13,26 @@ export async function ensureDependencies(root) {
   if (action === 'nothing') return
   if (action === 'install') {
     announce(`Installing dependencies (${why})`)
-    const [npm, args] = npmCommand(['ci', '--ignore-scripts', '--include=dev', '--no-audit', '--no-fund'])
-    await mustRun(npm, args, {
-      cwd: root,
-      remedy: 'Run `npm ci` yourself to see more. The package registry must be reachable.',
-    })
+    await install(root)
   }
   await ensureNative(root)
   writeFileSync(join(root, 'node_modules', STAMP), JSON.stringify(stampOf(root)))
+}
+
+/**
+ * `npm ci`, and where that refuses the lock file `npm install`, which keeps to it as far as it goes: newer versions of
+ * npm refuse a lock file that leaves out packages for other platforms, as it does where a registry lacks them.
+ */
+async function install(root) {
+  const flags = ['--ignore-scripts', '--include=dev', '--no-audit', '--no-fund']
+  const [npm, args] = npmCommand(['ci', ...flags])
+  const { ok, output } = await runTool(npm, args, { cwd: root })
+  if (ok) return
+  const [, instead] = npmCommand([output.includes('EUSAGE') ? 'install' : 'ci', '--no-save', ...flags])
+  await mustRun(npm, instead, {
+    cwd: root,
+    remedy: 'Run `npm ci` yourself to see more. The package registry must be reachable.',
+  })
 }
 
 /**

@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, readdirSync, realpathSync } from 'node:fs'
 import { delimiter, dirname, join, resolve } from 'node:path'
 import {
   announce,
+  excerpt,
   hasProgram,
   installPackages,
   mayInstallPackages,
@@ -37,7 +38,7 @@ export async function ensureNative(root) {
   throw new ToolFailed(
     [
       `${PACKAGE} could not be compiled:`,
-      ...(attempts.at(-1) ?? '').trimEnd().split('\n').slice(-25),
+      ...excerpt(attempts.at(-1) ?? ''),
       '',
       `It needs python3, make, a C++ compiler and Node's headers. Run \`npm rebuild ${PACKAGE} --foreground-scripts\` to see more.`,
     ].join('\n'),

@@ -10,7 +10,12 @@ export function announce(line) {
   process.stderr.write(`${line}\n`)
 }
 
-const LAST_LINES = 25
+/** The evidence: how a failure begins and how it ends. npm says what is wrong first, compilers last. */
+export function excerpt(output, count = 12) {
+  const lines = output.trimEnd().split('\n')
+  if (lines.length <= 2 * count + 1) return lines
+  return [...lines.slice(0, count), `… ${lines.length - 2 * count} lines …`, ...lines.slice(-count)]
+}
 
 /**
  * Runs a program quietly. Resolves with `{ ok, output }`: all that it wrote. Never rejects; a program that cannot be
@@ -36,8 +41,7 @@ export function runTool(command, args, { cwd, env = process.env, limitMs } = {})
 export async function mustRun(command, args, { remedy, ...options }) {
   const { ok, output } = await runTool(command, args, options)
   if (ok) return output
-  const last = output.trimEnd().split('\n').slice(-LAST_LINES)
-  throw new ToolFailed([`${[command, ...args].join(' ')} failed:`, ...last, '', remedy].join('\n'))
+  throw new ToolFailed([`${[command, ...args].join(' ')} failed:`, ...excerpt(output), '', remedy].join('\n'))
 }
 
 /** True when a program of that name can be run. */

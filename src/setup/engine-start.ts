@@ -16,8 +16,12 @@ const REFUSALS = new Set(['0', 'false', 'no', 'off'])
 
 /** Whether set-up may install and start an engine here: as root on Debian or Ubuntu, unless refused. */
 export function mayProvideEngine(host: HostFacts, env: NodeJS.ProcessEnv): boolean {
-  if (REFUSALS.has((env['FAASDOCK_INSTALL_ENGINE'] ?? '').toLowerCase())) return false
-  return host.root && host.kind === 'debian'
+  return host.root && host.kind === 'debian' && !refusesEngine(env)
+}
+
+/** FAASDOCK_INSTALL_ENGINE=0 (or false, no, off): nothing is installed or started. */
+export function refusesEngine(env: NodeJS.ProcessEnv): boolean {
+  return REFUSALS.has((env['FAASDOCK_INSTALL_ENGINE'] ?? '').toLowerCase())
 }
 
 export interface StartedEngine {

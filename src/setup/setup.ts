@@ -1,3 +1,4 @@
+import { FaasError } from '../core/errors.ts'
 import type { EngineAddress } from '../docker/engine-address.ts'
 import { isLocalSocket } from '../docker/engine-address.ts'
 import { hostFacts } from '../docker/engine-host.ts'
@@ -11,7 +12,7 @@ import { ensureBaseImages } from './base-images.ts'
 import type { BaseImage } from './base-images.ts'
 import { writeEngineNote } from './engine-note.ts'
 import type { EngineNote } from './engine-note.ts'
-import { mayProvideEngine, provideEngine } from './engine-start.ts'
+import { mayProvideEngine, provideEngine, refusesEngine } from './engine-start.ts'
 
 export interface SetupOptions {
   /** `--engine` or FAASDOCK_ENGINE. */
@@ -59,11 +60,19 @@ async function reachEngine(options: SetupOptions): Promise<Omit<SetupReport, 'im
   if (search.engine) return { engine: search.engine, source: search.source ?? 'Docker' }
   const host = hostFacts()
   if (search.asked || somethingIsThere(search.attempts) || !mayProvideEngine(host, options.env)) {
-    throw engineNotFound(search.attempts, host)
+    const error = engineNotFound(search.attempts, host)
+    throw !search.asked && mayProvideEngine(host, {}) ? refused(error, options.env) : error
   }
   const { engine, note } = await provideEngine(host, options.announce)
   await writeEngineNote(note)
   return { engine, source: 'Docker', started: note }
+}
+
+/** Who refused the installation reads so, and not the advice to do what was refused. */
+function refused(error: FaasError, env: NodeJS.ProcessEnv): FaasError {
+  if (!refusesEngine(env)) return error
+  const remedy = `FAASDOCK_INSTALL_ENGINE=${env['FAASDOCK_INSTALL_ENGINE'] ?? ''} keeps faasdock from installing or starting one. Unset it, or start an engine yourself.`
+  return new FaasError(error.code, { message: error.message, remedy, cause: error })
 }
 
 /** An engine that hangs, or that this user may not use, is not replaced by another one on the same socket. */
