@@ -173,6 +173,13 @@ export class DevSession implements Disposable {
     this.#region.refresh()
   }
 
+  #rebuild(name: string | undefined): void {
+    const chosen = this.#app.functions.list().find(({ spec }) => spec.name === name)
+    this.#region.print(this.#context.print.colors.dim(`rebuilding ${name ?? 'all functions'}`))
+    // What becomes of it comes as events.
+    this.#app.dev?.rebuild(chosen?.spec).catch(() => undefined)
+  }
+
   #act(action: KeyAction): void {
     switch (action.type) {
       case 'help':
@@ -187,7 +194,7 @@ export class DevSession implements Disposable {
         )
         return
       case 'rebuild':
-        this.#app.dev?.rebuild(action.name)
+        this.#rebuild(action.name)
         return
       case 'filter':
         this.#filter = action.name

@@ -45,6 +45,17 @@ test('several saved files are counted', () => {
   expect(line).toContain('handler.js +2')
 })
 
+test('a save that changed nothing is not counted to the next one', () => {
+  const { see } = makeView()
+  see({ type: 'source.changed', ref, path: '/p/m-search/README.md' })
+  see({ type: 'build.done', ref, image: 'x', cached: true, seconds: 0 })
+  see({ type: 'source.changed', ref, path: '/p/m-search/handler.js' }, 60_000)
+  see({ type: 'build.done', ref, image: 'x', cached: false, seconds: 1 })
+  expect(see({ type: 'function.ready', ref, revision: '1', replicas: 1, seconds: 1 }, 1000)).toEqual([
+    '↻ m-search  handler.js  rebuilt in 1.0 s',
+  ])
+})
+
 test('a function that was not saved is ready, not rebuilt', () => {
   const { see } = makeView()
   expect(see({ type: 'function.ready', ref, revision: '1', replicas: 1, seconds: 0.4 })).toEqual([

@@ -22,6 +22,9 @@ interface Turn {
   warning: string | undefined
 }
 
+/** Saves that are further apart are not one save. */
+const BURST_MS = 1000
+
 /** What the developer sees of a platform, worked out from its events and nothing else. */
 export class DevView {
   readonly #turns = new Map<string, Turn>()
@@ -140,6 +143,8 @@ export class DevView {
   }
 
   #saved(turn: Turn, path: string, at: number): DevLine[] {
+    // A save that changed nothing is never followed by `ready`: it does not belong to the next one.
+    if (!turn.phase && turn.savedAt !== undefined && at - turn.savedAt > BURST_MS) turn.saved.clear()
     turn.saved.add(basename(path))
     turn.savedAt = at
     return []

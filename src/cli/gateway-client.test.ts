@@ -47,9 +47,9 @@ test('the namespace is sent where it was given and nowhere else', async () => {
     body: new Uint8Array(),
   })
   expect(gateway.seen.map(({ line }) => line)).toEqual([
-    'GET /system/functions',
-    'GET /system/functions?namespace=dev',
-    'GET /system/function/echo?namespace=dev&usage=1',
+    'GET /system/functions?verbose=1',
+    'GET /system/functions?namespace=dev&verbose=1',
+    'GET /system/function/echo?namespace=dev&usage=1&verbose=1',
     'GET /function/echo.openfaas-fn/a%2Fb?q=%E4',
   ])
 })
@@ -145,4 +145,28 @@ test('a connection that breaks in the middle is the gateway gone, not a defect',
     return true
   }
   await expect(clientOf(gateway.url).list()).rejects.toMatchObject({ code: 'GATEWAY_UNREACHABLE' })
+})
+
+test('events come as they happen, from the number on that was asked for', async () => {
+  await using gateway = await startFakeGateway()
+  gateway.intercept = (_request, response) => {
+    response.write('{"type":"engine.lost","reason":"x","seq":8}\n{"type":"engine')
+    response.end('.back","seq":9}\n')
+    return true
+  }
+  const types: string[] = []
+  for await (const event of clientOf(gateway.url).events(7)) types.push(`${event.seq} ${event.type}`)
+  expect(types).toEqual(['8 engine.lost', '9 engine.back'])
+  expect(gateway.seen[0]?.line).toBe('GET /system/events?since=7')
+})
+
+test('scaling names the function in path and body', async () => {
+  await using gateway = await startFakeGateway()
+  gateway.intercept = (_request, response) => {
+    response.writeHead(202).end()
+    return true
+  }
+  await clientOf(gateway.url).scale('echo', 0)
+  expect(gateway.seen[0]?.line).toBe('POST /system/scale-function/echo')
+  expect(JSON.parse(gateway.seen[0]?.body.toString() ?? '')).toEqual({ serviceName: 'echo', replicas: 0 })
 })

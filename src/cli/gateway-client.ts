@@ -1,5 +1,6 @@
 import { FaasError } from '../core/errors.ts'
 import { DEFAULT_NAMESPACE, formatRef } from '../core/function.ts'
+import type { StampedEvent } from '../engine/events.ts'
 import { readText, send } from './http.ts'
 import type { HttpAnswer } from './http.ts'
 import { readJsonLines } from './json-lines.ts'
@@ -8,6 +9,9 @@ import type { WireDeployment, WireFunction, WireInfo, WireLog } from './wire.ts'
 
 /** What faas-cli allows a gateway for one answer. */
 const API_TIMEOUT = 60_000
+
+/** Asks faasdock's gateway for states and problems too; others ignore it (contract 1.1). */
+const VERBOSE = { verbose: '1' }
 
 export interface GatewayOptions {
   /** Without trailing slash; may hold `user:password@`. */
@@ -73,13 +77,13 @@ export class GatewayClient {
   }
 
   async list(namespace?: string): Promise<WireFunction[]> {
-    const answer = await this.#api('GET', '/system/functions', { query: { namespace } })
+    const answer = await this.#api('GET', '/system/functions', { query: { namespace, ...VERBOSE } })
     return (await this.#json(answer, Array.isArray)) as WireFunction[]
   }
 
   /** FUNCTION_NOT_FOUND. */
   async get(name: string, namespace?: string, usage = false): Promise<WireFunction> {
-    const query = { namespace, usage: usage ? '1' : undefined }
+    const query = { namespace, usage: usage ? '1' : undefined, ...VERBOSE }
     const answer = await this.#send('GET', `/system/function/${encodeURIComponent(name)}`, { query })
     if (answer.status === 404) throw await this.#functionNotFound(answer, name, namespace)
     await this.#accept(answer)
@@ -151,6 +155,13 @@ export class GatewayClient {
     if (answer.status === 404) throw await this.#functionNotFound(answer, request.name, request.namespace)
     await this.#accept(answer)
     yield* readJsonLines(answer.body) as AsyncGenerator<WireLog>
+  }
+
+  /** Everything that happens from now on, and before it what happened after the event number `since`. faasdock only. */
+  async *events(since?: number): AsyncGenerator<StampedEvent> {
+    const query = { since: since === undefined ? undefined : String(since) }
+    const answer = await this.#api('GET', '/system/events', { query })
+    yield* readJsonLines(answer.body) as AsyncGenerator<StampedEvent>
   }
 
   async info(): Promise<WireInfo> {

@@ -1,6 +1,7 @@
 import { Writable } from 'node:stream'
 import pc from 'picocolors'
 import { expect, test } from 'vitest'
+import { eventually } from '../../test/support/cli.ts'
 import { liveLines, LiveRegion } from './live.ts'
 import type { LiveState } from './live.ts'
 import { textWidth } from './text-width.ts'
@@ -41,8 +42,10 @@ class Screen extends Writable {
   readonly columns = 80
   lines = ['']
   row = 0
+  writes = 0
 
   override _write(chunk: Buffer, _encoding: string, done: () => void): void {
+    this.writes++
     for (const [part] of chunk.toString().matchAll(/\u001b\[[0-9]*[A-Za-z]|\r|\n|[^\u001b\r\n]+/g))
       this.#take(part)
     done()
@@ -59,19 +62,32 @@ class Screen extends Writable {
   }
 }
 
-test('lines scroll above the region, which is always the last thing on the screen', () => {
+test('lines scroll above the region, which is always the last thing on the screen', async () => {
   const screen = new Screen()
   let state: LiveState = { rows: [building('a'), building('b')], warnings: [], status: 'status' }
   const region = new LiveRegion(screen, plain, () => state)
   region.print('first')
+  expect(screen.lines[0]).toBe('first')
   region.print('second', 'third')
+  await eventually(() => screen.lines.length === 6)
   expect(screen.lines.slice(0, 3)).toEqual(['first', 'second', 'third'])
-  expect(screen.lines.length).toBe(6)
   state = { rows: [], warnings: [], status: 'status' }
   region.print('fourth')
+  await eventually(() => screen.lines.includes('fourth'))
   expect(screen.lines).toEqual(['first', 'second', 'third', 'fourth', 'status'])
+  region.print('last words')
   region[Symbol.dispose]()
-  expect(screen.lines).toEqual(['first', 'second', 'third', 'fourth', ''])
+  expect(screen.lines).toEqual(['first', 'second', 'third', 'fourth', 'last words', ''])
+})
+
+test('a flood of lines is drawn in few pieces, none lost', async () => {
+  const screen = new Screen()
+  const region = new LiveRegion(screen, plain, () => ({ rows: [], warnings: [], status: 'status' }))
+  for (let index = 0; index < 5000; index++) region.print(`line ${index}`)
+  await eventually(() => screen.lines.includes('line 4999'))
+  expect(screen.writes).toBeLessThan(20)
+  expect(screen.lines).toHaveLength(5001)
+  region[Symbol.dispose]()
 })
 
 test('where the output is no terminal, lines are written and nothing is drawn or erased', () => {

@@ -45,7 +45,7 @@ export function liveLines(state: LiveState, width: number, frame: number, colors
   return lines.map((line) => fit(line, width))
 }
 
-/** Redraws at most this often: more is not seen, and slow terminals (ssh) fall behind. */
+/** Draws at most this often: more is not seen, slow terminals (ssh) fall behind, and logs may come by the thousand. */
 const REDRAW_MS = 50
 const SPIN_MS = 120
 
@@ -59,6 +59,8 @@ export class LiveRegion implements Disposable {
   readonly #colors: Colors
   readonly #live: boolean
   #drawn = 0
+  #drawnAt = -Infinity
+  readonly #waiting: string[] = []
   #frame = 0
   #pending: NodeJS.Timeout | undefined
   readonly #spin: NodeJS.Timeout | undefined
@@ -82,19 +84,19 @@ export class LiveRegion implements Disposable {
     return this.#live
   }
 
-  /** Writes lines that stay, above the region. */
+  /** Writes lines that stay, above the region: at once, or together with others when there are many. */
   print(...lines: readonly string[]): void {
     if (!this.#live) {
       for (const line of lines) this.#output.write(`${line}\n`)
       return
     }
-    this.#draw(lines)
+    this.#waiting.push(...lines)
+    this.#drawSoon()
   }
 
   /** Draws the present state soon. */
   refresh(): void {
-    if (!this.#live) return
-    this.#pending ??= setTimeout(() => this.#draw([]), REDRAW_MS).unref()
+    if (this.#live) this.#drawSoon()
   }
 
   /** Wipes the screen above the region: the `c` key. */
@@ -102,7 +104,7 @@ export class LiveRegion implements Disposable {
     if (!this.#live) return
     this.#output.write('\u001b[2J\u001b[3J\u001b[H')
     this.#drawn = 0
-    this.#draw([])
+    this.#draw()
   }
 
   /** Takes the region away and leaves the cursor where the next line belongs. */
@@ -111,19 +113,33 @@ export class LiveRegion implements Disposable {
     clearInterval(this.#spin)
     if (!this.#live) return
     this.#output.off('resize', this.#onResize)
-    this.#output.write(this.#eraser())
+    this.#output.write(this.#eraser() + this.#linesAbove())
     this.#drawn = 0
   }
 
-  #draw(lines: readonly string[]): void {
+  #drawSoon(): void {
+    if (this.#pending) return
+    const wait = this.#drawnAt + REDRAW_MS - performance.now()
+    if (wait <= 0) this.#draw()
+    else this.#pending = setTimeout(() => this.#draw(), wait).unref()
+  }
+
+  #draw(): void {
     clearTimeout(this.#pending)
     this.#pending = undefined
+    this.#drawnAt = performance.now()
     // One column is left free: a full line makes some terminals wrap.
     const width = (this.#output.columns ?? 80) - 1
     const region = liveLines(this.#state(), width, this.#frame, this.#colors)
-    const above = lines.map((line) => `${line}\n`).join('')
-    this.#output.write(this.#eraser() + above + region.join('\n'))
+    this.#output.write(this.#eraser() + this.#linesAbove() + region.join('\n'))
     this.#drawn = region.length
+  }
+
+  #linesAbove(): string {
+    return this.#waiting
+      .splice(0)
+      .map((line) => `${line}\n`)
+      .join('')
   }
 
   /** Moves to the region's first column and erases to the end of the screen. */

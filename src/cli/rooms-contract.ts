@@ -1,5 +1,6 @@
 import type { Builder, FunctionSource } from '../core/builder.ts'
 import type { FunctionStatus } from '../core/function.ts'
+import type { DevLoop } from '../engine/dev-loop.ts'
 import type { StampedEvent } from '../engine/events.ts'
 
 /** What commands need beyond a gateway: an engine for builds and clean-up, or a platform of their own. */
@@ -109,12 +110,7 @@ export interface HostedApp extends AsyncDisposable {
     watch(watcher: (event: StampedEvent) => void, since?: number): Disposable
   }
   readonly functions: { list(namespace?: string): readonly FunctionStatus[] }
-  /** The loop that builds and deploys the stack; absent without one. */
-  readonly dev?: {
-    /** Resolves when every function of the stack has been built and deployed once, or has failed at it. */
-    settled(): Promise<void>
-    /** Builds and deploys a function again although nothing changed; all of them when none is named. */
-    rebuild(name?: string): void
-  }
+  /** The loop that builds and deploys the stack; absent without one. Started by the command, once it watches the events. */
+  readonly dev?: Pick<DevLoop, 'start' | 'rebuild'>
   stop(options: { removeFunctions: boolean }): Promise<void>
 }

@@ -96,8 +96,8 @@ describe('global flags', () => {
     await cli(['list', '--namespace', 'dev', '--gateway', gateway.url])
     await cli(['-n', 'dev', 'secret', '-g', gateway.url, 'list'])
     expect(gateway.seen.map(({ line }) => line)).toEqual([
-      'GET /system/functions?namespace=dev',
-      'GET /system/functions?namespace=dev',
+      'GET /system/functions?namespace=dev&verbose=1',
+      'GET /system/functions?namespace=dev&verbose=1',
       'GET /system/secrets?namespace=dev',
     ])
   })

@@ -102,7 +102,13 @@ export function makeFakeApp(url: string): FakeApp {
     stopped,
     rebuilt,
     functions: { list: () => statuses },
-    dev: { settled: () => settled, rebuild: (name) => void rebuilt.push(name) },
+    dev: {
+      start: () => settled,
+      rebuild(ref) {
+        rebuilt.push(ref?.name)
+        return Promise.resolve()
+      },
+    },
     settle: () => settle(),
     stop({ removeFunctions }) {
       stopped.push(removeFunctions)

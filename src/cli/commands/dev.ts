@@ -34,7 +34,7 @@ async function host(context: Context, app: HostedApp, began: number): Promise<nu
   const { print, signal } = context
   const session = new DevSession(context, app)
   try {
-    await Promise.race([app.dev?.settled(), untilStopped(signal)])
+    await Promise.race([app.dev?.start(), untilStopped(signal)])
     if (!signal.aborted) session.showStart((performance.now() - began) / 1000)
     await untilStopped(signal)
   } finally {
