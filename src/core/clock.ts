@@ -19,7 +19,10 @@ export const systemClock: Clock = {
 /** Resolves after `ms`, or at once when `signal` aborts: the caller looks at the signal. */
 export function pause(clock: Clock, ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
-    if (signal?.aborted) return resolve()
+    if (signal?.aborted) {
+      resolve()
+      return
+    }
     const timer = clock.after(ms, done)
     function done(): void {
       timer[Symbol.dispose]()

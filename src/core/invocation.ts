@@ -24,12 +24,21 @@ export interface ResponseSink {
 /** Carries invocations to replicas. */
 export interface Transport extends AsyncDisposable {
   /**
-   * Resolves when the answer has ended. Rejects with FUNCTION_UNREACHABLE, or with the signal's reason.
-   * FUNCTION_UNREACHABLE carries `retryable: true` in its cause when the replica cannot have seen the request.
+   * Resolves when the answer has ended. Rejects with FUNCTION_UNREACHABLE, INVOCATION_TIMEOUT, or the signal's reason.
    */
   send(lease: Lease, request: InvocationRequest, sink: ResponseSink, signal: AbortSignal): Promise<void>
+  /** True when the replica that `error` came from cannot have seen the request: another one may be tried. */
+  wasNeverSent(error: unknown): boolean
   /** Closes the connections to a replica that is gone. */
   forget(replica: string): void
+}
+
+/** Where an invocation's outcome goes: the function's answer, or the platform's own. */
+export interface InvocationSink extends ResponseSink {
+  /** Status of the answer so far; 0 before its head. */
+  readonly status: number
+  /** Answers for the platform, as far as it still can, and gives the status that the caller saw. */
+  onFailure(error: unknown): number
 }
 
 /** Told about every invocation; must be quick. */

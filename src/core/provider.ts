@@ -3,6 +3,13 @@ import type { FunctionRef, Revision } from './function.ts'
 /** Runs functions. What each comment promises, test/contract/provider.contract.ts tests. */
 export interface Provider extends AsyncDisposable {
   info(): ProviderInfo
+  /** An address of this host that functions reach directly; the gateway listens there. Undefined when there is none. */
+  readonly hostAddress: string | undefined
+  /**
+   * Makes the gateway's names lead, inside every function and on port 8080, to where the gateway listens.
+   * Called once, before the first deploy.
+   */
+  routeGateway(gateway: { readonly host: string; readonly port: number }): Promise<void>
   /** What is there, from memory: never waits, never asks the engine. Includes adopted leftovers of an earlier run. */
   list(): readonly ActualFunction[]
   actual(fn: FunctionRef): ActualFunction | undefined

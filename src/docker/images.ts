@@ -7,6 +7,8 @@ import type { RegistryLogin } from './registry-config.ts'
 export interface LocalImage {
   readonly id: string
   readonly labels: Readonly<Record<string, string>>
+  /** As Docker writes it: `amd64`. Empty when the image does not say. */
+  readonly architecture: string
 }
 
 type Labels = Readonly<Record<string, string>>
@@ -14,9 +16,9 @@ type Labels = Readonly<Record<string, string>>
 /** The image behind a name on the engine, or undefined. Never asks a registry. */
 export async function findImage(engine: Engine, name: string): Promise<LocalImage | undefined> {
   try {
-    const { Id, Config } = await engine.getImage(name).inspect()
+    const { Id, Config, Architecture } = await engine.getImage(name).inspect()
     // `Labels` is null for images without any, whatever the types say.
-    return { id: Id, labels: { ...Config.Labels } }
+    return { id: Id, labels: { ...Config.Labels }, architecture: Architecture }
   } catch (error) {
     if (isMissing(error)) return undefined
     throw engineFailure(error, `inspect the image ${name}`)
@@ -24,7 +26,10 @@ export async function findImage(engine: Engine, name: string): Promise<LocalImag
 }
 
 /** An image on the engine that carries all of `labels`, the newest when there are several. */
-export async function findLabelledImage(engine: Engine, labels: Labels): Promise<LocalImage | undefined> {
+export async function findLabelledImage(
+  engine: Engine,
+  labels: Labels,
+): Promise<Omit<LocalImage, 'architecture'> | undefined> {
   const [newest] = await listLabelled(engine, { label: asFilter(labels) })
   return newest && { id: newest.Id, labels: newest.Labels }
 }

@@ -1,5 +1,6 @@
 import type { Clock } from '../core/clock.ts'
 import type { FunctionRef, Problem } from '../core/function.ts'
+import type { Log, LogFields } from '../core/log.ts'
 
 /** What the CLI, the API's event stream and the UI can watch. `name` is a function's `name.namespace`. */
 export type PlatformEvent =
@@ -42,6 +43,13 @@ export type PlatformEvent =
   | { readonly type: 'stack.read'; readonly file: string; readonly functions: number }
   /** The stack file could not be read; what was read before goes on. */
   | { readonly type: 'stack.failed'; readonly file: string; readonly problem: Problem }
+  /** Something to know that belongs to no function in particular. */
+  | {
+      readonly type: 'notice'
+      readonly level: 'info' | 'warn' | 'error'
+      readonly message: string
+      readonly fields?: LogFields
+    }
   | { readonly type: 'engine.lost'; readonly reason: string }
   | { readonly type: 'engine.back' }
 
@@ -91,4 +99,13 @@ export class Events {
     this.#watchers.add(watcher)
     return { [Symbol.dispose]: () => void this.#watchers.delete(watcher) }
   }
+}
+
+/** A log that is a part of the events, so that terminal, API and UI see it alike. */
+export function eventLog(events: Events): Log {
+  const write =
+    (level: 'info' | 'warn' | 'error') =>
+    (message: string, fields?: LogFields): void =>
+      events.emit({ type: 'notice', level, message, ...(fields && { fields }) })
+  return { info: write('info'), warn: write('warn'), error: write('error'), debug() {} }
 }

@@ -1,0 +1,170 @@
+import { createHash } from 'node:crypto'
+import { basename, dirname, join, resolve } from 'node:path'
+import envPaths from 'env-paths'
+import { z } from 'zod'
+import { FaasError } from './core/errors.ts'
+
+/** Everything that can be set, with one value each. Made by `readConfig`, sliced by app.ts. */
+export interface Config {
+  readonly host: string
+  readonly port: number
+  /** The default port may give way to the next free one; one that somebody asked for may not. */
+  readonly isPortGiven: boolean
+  readonly dataDir: string
+  /** `--engine`; absent means: search. */
+  readonly engine?: string
+  readonly allowedHosts: readonly string[]
+  /** Until the first byte of an answer, milliseconds. */
+  readonly upstreamTimeoutMs: number
+  readonly startTimeoutMs: number
+  readonly drainMs: number
+  readonly reach: 'auto' | 'published'
+  readonly relayImage: string
+  readonly builder: 'auto' | 'classic' | 'buildkit'
+  readonly buildsAtOnce: number
+  readonly watch: boolean
+  readonly env: Readonly<Record<string, string | undefined>>
+  readonly cwd: string
+  readonly stack?: StackChoice
+}
+
+export interface StackChoice {
+  /** Absolute. */
+  readonly file: string
+  readonly filter?: string
+  readonly regex?: string
+  readonly namespace?: string
+  readonly substitute: boolean
+}
+
+export interface ConfigSources {
+  readonly env: Readonly<Record<string, string | undefined>>
+  readonly cwd: string
+  readonly flags: Readonly<Record<string, string | number | boolean>>
+  readonly stack?: StackChoice
+}
+
+/** How each setting is called on the command line and in the environment. OpenFaaS's own names where it has one. */
+const SETTINGS = {
+  host: { flag: 'host', variable: 'FAASDOCK_HOST' },
+  port: { flag: 'port', variable: 'FAASDOCK_PORT' },
+  dataDir: { flag: 'data', variable: 'FAASDOCK_DATA' },
+  engine: { flag: 'engine', variable: 'FAASDOCK_ENGINE' },
+  allowedHosts: { flag: 'allowedHost', variable: 'FAASDOCK_ALLOWED_HOSTS' },
+  upstreamTimeoutMs: { flag: 'upstreamTimeout', variable: 'upstream_timeout' },
+  startTimeoutMs: { flag: 'startTimeout', variable: 'FAASDOCK_START_TIMEOUT' },
+  drainMs: { flag: 'drainTimeout', variable: 'FAASDOCK_DRAIN_TIMEOUT' },
+  reach: { flag: 'reach', variable: 'FAASDOCK_REACH' },
+  relayImage: { flag: 'relayImage', variable: 'FAASDOCK_RELAY_IMAGE' },
+  builder: { flag: 'builder', variable: 'FAASDOCK_BUILDER' },
+  buildsAtOnce: { flag: 'parallel', variable: 'FAASDOCK_PARALLEL' },
+  watch: { flag: 'watch', variable: 'FAASDOCK_WATCH' },
+} as const
+
+const duration = z.union([z.string(), z.number()]).transform((value, ctx) => {
+  const ms = parseDuration(String(value))
+  if (ms === undefined) {
+    ctx.addIssue('a duration such as "90s", "5m", "1h30m", or whole seconds')
+    return z.NEVER
+  }
+  return ms
+})
+
+const schema = z.object({
+  host: z.string().min(1, 'an address').default('127.0.0.1'),
+  port: z.coerce
+    .number('a port from 0 to 65535')
+    .int('a port from 0 to 65535')
+    .min(0, 'a port from 0 to 65535')
+    .max(65535, 'a port from 0 to 65535')
+    .default(8080),
+  dataDir: z.string().min(1, 'a folder').optional(),
+  engine: z.string().min(1, 'an address of an engine').optional(),
+  allowedHosts: z
+    .string()
+    .default('')
+    .transform((text) =>
+      text
+        .split(',')
+        .map((name) => name.trim().toLowerCase())
+        .filter(Boolean),
+    ),
+  upstreamTimeoutMs: duration.default(10 * 60_000),
+  startTimeoutMs: duration.default(60_000),
+  drainMs: duration.default(30_000),
+  reach: z.enum(['auto', 'published'], '"auto" or "published"').default('auto'),
+  relayImage: z.string().min(1, 'an image').default('node:20-alpine'),
+  builder: z.enum(['auto', 'classic', 'buildkit'], '"auto", "classic" or "buildkit"').default('auto'),
+  buildsAtOnce: z.coerce
+    .number('a whole number from 1')
+    .int('a whole number from 1')
+    .min(1, 'a whole number from 1')
+    .default(4),
+  watch: z
+    .union([
+      z.boolean(),
+      z
+        .enum(['true', 'false', '1', '0'], 'true or false')
+        .transform((text) => text === 'true' || text === '1'),
+    ])
+    .default(true),
+})
+
+/** Flags over environment over defaults. Unlike OpenFaaS, a value that cannot be read is an error (BAD_CONFIG). */
+export function readConfig({ env, cwd, flags, stack }: ConfigSources): Config {
+  const given: Record<string, unknown> = {}
+  for (const [name, { flag, variable }] of Object.entries(SETTINGS)) {
+    const value = flags[flag] ?? (env[variable] === '' ? undefined : env[variable])
+    if (value !== undefined) given[name] = value
+  }
+  const result = schema.safeParse(given)
+  if (!result.success) throw badConfig(result.error, flags, given)
+  const { dataDir, engine, ...rest } = result.data
+  return {
+    ...rest,
+    isPortGiven: given['port'] !== undefined,
+    dataDir: dataDir === undefined ? defaultDataDir(cwd, stack?.file) : resolve(cwd, dataDir),
+    ...(engine !== undefined && { engine }),
+    ...(stack !== undefined && { stack }),
+    env,
+    cwd,
+  }
+}
+
+/** Milliseconds of a Go duration (`1h2m3.5s`, `300ms`) or of whole seconds; undefined when it is neither. */
+export function parseDuration(text: string): number | undefined {
+  if (/^\d+$/.test(text)) return Number(text) * 1000
+  const units: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
+  const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h)/g)]
+  if (parts.length === 0 || parts.map(([part]) => part).join('') !== text) return undefined
+  return parts.reduce((sum, [, amount, unit]) => sum + Number(amount) * (units[unit ?? ''] ?? NaN), 0)
+}
+
+/** One folder per stack file for `dev`, so that projects do not share functions; one for all that `serve` keeps. */
+function defaultDataDir(cwd: string, stackFile: string | undefined): string {
+  const base = envPaths('faasdock', { suffix: '' }).data
+  if (stackFile === undefined) return join(base, 'serve')
+  const file = resolve(cwd, stackFile)
+  const hash = createHash('sha256').update(file).digest('hex').slice(0, 8)
+  return join(base, 'dev', `${basename(dirname(file)) || 'stack'}-${hash}`)
+}
+
+function badConfig(
+  error: z.ZodError,
+  flags: ConfigSources['flags'],
+  given: Record<string, unknown>,
+): FaasError {
+  const lines = error.issues.map(({ path, message }) => {
+    const name = String(path[0]) as keyof typeof SETTINGS
+    const { flag, variable } = SETTINGS[name]
+    const source =
+      flags[flag] === undefined
+        ? variable
+        : `--${flag.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
+    return `${source} is ${JSON.stringify(given[name])}; accepted is ${message}`
+  })
+  return new FaasError('BAD_CONFIG', {
+    message: lines.join('\n'),
+    remedy: 'Correct the value, or leave it out.',
+  })
+}

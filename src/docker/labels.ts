@@ -1,0 +1,23 @@
+/** Names of the labels on everything we make, and nothing else. What carries INSTANCE is ours; what does not is never touched. */
+export const LABEL = {
+  /** Id of the data directory that wants it. */
+  instance: 'com.faasdock.instance',
+  /** `function`, `relay` or `network`. */
+  role: 'com.faasdock.role',
+  namespace: 'com.faasdock.namespace',
+  function: 'com.faasdock.function',
+  revision: 'com.faasdock.revision',
+  /** How the gateway's names were given to the replica: a replica made for another route cannot be adopted. */
+  route: 'com.faasdock.route',
+  /** On the network: where the instance's data directory is, so that `gc` can see whether it is alive. */
+  dataDir: 'com.faasdock.data',
+  /** On the network: the host that the data directory is on. */
+  host: 'com.faasdock.host',
+} as const
+
+/** Docker's filter for what an instance owns. */
+export function ownedBy(instance: string, role?: string): { label: string[] } {
+  const label = [`${LABEL.instance}=${instance}`]
+  if (role !== undefined) label.push(`${LABEL.role}=${role}`)
+  return { label }
+}

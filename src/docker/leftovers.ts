@@ -1,0 +1,66 @@
+import type { Engine } from './client.ts'
+import { removeContainer } from './containers.ts'
+import { engineFailure } from './errors.ts'
+import { LABEL } from './labels.ts'
+import { removeNetwork } from './networks.ts'
+
+/** Something of a run that ended without clearing up, and why it is nobody's. */
+export interface Leftover {
+  readonly kind: 'container' | 'network'
+  readonly id: string
+  readonly name: string
+  readonly reason: string
+}
+
+/** Where an instance keeps its state, as its network says. */
+export interface InstanceHome {
+  readonly dataDir: string
+  readonly host: string
+}
+
+/** `elsewhere`: another machine's, which nobody here can judge. */
+export type InstanceState = 'alive' | 'dead' | 'elsewhere'
+
+/** Everything on the engine that carries our labels and belongs to no living instance. Containers first. */
+export async function listLeftovers(
+  engine: Engine,
+  stateOf: (home: InstanceHome) => InstanceState,
+): Promise<Leftover[]> {
+  try {
+    const filters = { label: [LABEL.instance] }
+    const [networks, containers] = await Promise.all([
+      engine.listNetworks({ filters }),
+      engine.listContainers({ all: true, filters }),
+    ])
+    const dead = new Map<string, string>()
+    const judged = new Set<string>()
+    for (const { Labels: labels } of networks) {
+      const instance = labels?.[LABEL.instance] ?? ''
+      const home = { dataDir: labels?.[LABEL.dataDir] ?? '', host: labels?.[LABEL.host] ?? '' }
+      judged.add(instance)
+      if (stateOf(home) === 'dead') dead.set(instance, `no faasdock runs with ${home.dataDir}`)
+    }
+    const found: Leftover[] = []
+    for (const { Id: id, Names: names, Labels: labels } of containers) {
+      const instance = labels[LABEL.instance] ?? ''
+      const reason = judged.has(instance) ? dead.get(instance) : 'its network is gone'
+      if (reason !== undefined)
+        found.push({ kind: 'container', id, name: (names[0] ?? id).replace(/^\//, ''), reason })
+    }
+    for (const { Id: id, Name: name, Labels: labels } of networks) {
+      const reason = dead.get(labels?.[LABEL.instance] ?? '')
+      if (reason !== undefined) found.push({ kind: 'network', id, name, reason })
+    }
+    return found
+  } catch (error) {
+    throw engineFailure(error, 'list what is left over')
+  }
+}
+
+/** Removes leftovers: containers, then the networks that they were on. */
+export async function removeLeftovers(engine: Engine, leftovers: readonly Leftover[]): Promise<void> {
+  const ids = (kind: Leftover['kind']): string[] =>
+    leftovers.filter((one) => one.kind === kind).map(({ id }) => id)
+  await Promise.all(ids('container').map((id) => removeContainer(engine, id)))
+  await Promise.all(ids('network').map((id) => removeNetwork(engine, id)))
+}

@@ -1,0 +1,64 @@
+import { networkInterfaces } from 'node:os'
+import type { Engine } from './client.ts'
+import { engineFailure, isMissing } from './errors.ts'
+import { LABEL, ownedBy } from './labels.ts'
+
+export interface InstanceNetwork {
+  readonly id: string
+  readonly name: string
+  /** The bridge's own address, when it is an address of this very host: then both sides reach each other directly. */
+  readonly hostAddress: string | undefined
+}
+
+/**
+ * The network of an instance; made when missing. Docker makes a second network of the same name without a word,
+ * so it is looked for first; callers hold the instance's lock, so nobody makes one meanwhile.
+ */
+export async function ensureNetwork(
+  engine: Engine,
+  instance: string,
+  labels: Readonly<Record<string, string>>,
+): Promise<InstanceNetwork> {
+  const name = `faasdock-${instance}`
+  try {
+    const [present] = await engine.listNetworks({ filters: ownedBy(instance, 'network') })
+    const id = present?.Id ?? (await createNetwork(engine, name, instance, labels))
+    const network = (await engine.getNetwork(id).inspect()) as {
+      IPAM?: { Config?: { Gateway?: string }[] | null }
+    }
+    const gateways = (network.IPAM?.Config ?? []).flatMap(({ Gateway }) =>
+      Gateway ? [Gateway.split('/')[0]] : [],
+    )
+    const own = new Set(
+      Object.values(networkInterfaces()).flatMap(
+        (addresses) => addresses?.map(({ address }) => address) ?? [],
+      ),
+    )
+    return { id, name, hostAddress: gateways.find((address) => address !== undefined && own.has(address)) }
+  } catch (error) {
+    throw engineFailure(error, `make the network ${name}`)
+  }
+}
+
+async function createNetwork(
+  engine: Engine,
+  name: string,
+  instance: string,
+  labels: Readonly<Record<string, string>>,
+): Promise<string> {
+  const network = await engine.createNetwork({
+    Name: name,
+    Driver: 'bridge',
+    Labels: { ...labels, [LABEL.instance]: instance, [LABEL.role]: 'network' },
+  })
+  return network.id
+}
+
+/** Removes the network; one that is not there is no error. */
+export async function removeNetwork(engine: Engine, id: string): Promise<void> {
+  try {
+    await engine.getNetwork(id).remove()
+  } catch (error) {
+    if (!isMissing(error)) throw engineFailure(error, `remove the network ${id}`)
+  }
+}

@@ -1,0 +1,204 @@
+import type { Clock } from '../core/clock.ts'
+import { FaasError } from '../core/errors.ts'
+import { checkName, formatRef } from '../core/function.ts'
+import type { FunctionPhase, FunctionRef, FunctionSpec, FunctionStatus, Revision } from '../core/function.ts'
+import type { Provider, Usage } from '../core/provider.ts'
+import { parseCpu, parseMemory } from '../core/quantity.ts'
+import type { DesiredFunction, Registry } from '../core/registry.ts'
+import type { Events } from './events.ts'
+import type { InvocationCounts } from './invocation-counts.ts'
+import { notFound } from './reconciler.ts'
+import type { Problems } from './problems.ts'
+import type { Reconciler } from './reconciler.ts'
+import { minReplicas } from './scale-labels.ts'
+
+export interface FunctionsParts {
+  readonly registry: Registry
+  readonly provider: Provider
+  readonly reconciler: Reconciler
+  readonly counts: InvocationCounts
+  readonly events: Events
+  readonly problems: Problems
+  readonly clock: Clock
+  /** Names a revision from its content and a moment. */
+  readonly revisionId: (content: string) => string
+}
+
+/** A wish that was written down; `settled` tells whether it came true, and may be ignored. */
+export interface Accepted {
+  readonly revision: string
+  readonly settled: Promise<void>
+}
+
+/** The faas-provider operations, with their rules. Every wish is durable before the call returns. */
+export class Functions {
+  readonly #parts: FunctionsParts
+
+  constructor(parts: FunctionsParts) {
+    this.#parts = parts
+  }
+
+  /** Sorted by name; one namespace, or all. */
+  list(namespace?: string): FunctionStatus[] {
+    return this.#parts.registry.functions.list(namespace).map((desired) => this.#status(desired))
+  }
+
+  get(ref: FunctionRef): FunctionStatus | undefined {
+    const desired = this.#parts.registry.functions.get(ref)
+    return desired && this.#status(desired)
+  }
+
+  usage(ref: FunctionRef): Promise<Usage> {
+    return this.#parts.provider.usage(ref)
+  }
+
+  /** A new function. FUNCTION_EXISTS, and what `#check` throws. */
+  deploy(spec: FunctionSpec): Accepted {
+    if (this.#parts.registry.functions.get(spec)) {
+      throw new FaasError('FUNCTION_EXISTS', {
+        message: `${formatRef(spec)} is already deployed`,
+        remedy: 'Update it with PUT, or remove it first.',
+      })
+    }
+    return this.#put(spec, undefined)
+  }
+
+  /** Replaces a function's whole spec, and its replicas even when nothing changed (contract 1.5). FUNCTION_NOT_FOUND. */
+  update(spec: FunctionSpec): Accepted {
+    const desired = this.#parts.registry.functions.get(spec)
+    if (!desired) throw notFound(spec)
+    return this.#put(spec, desired)
+  }
+
+  /** Makes the function so, new or not; replicas that are so already stay. What a dev loop asks for. */
+  apply(spec: FunctionSpec, imageId: string | undefined, origin: string): Accepted {
+    const desired = this.#parts.registry.functions.get(spec)
+    const isSame =
+      desired &&
+      (imageId === undefined || desired.revision.imageId === imageId) &&
+      canonical(desired.revision.spec) === canonical(spec)
+    if (!isSame) return this.#put(spec, desired, imageId, origin)
+    this.#parts.registry.functions.put({ ...desired, origin })
+    return this.#accepted(desired.ref, desired.revision.id)
+  }
+
+  /** FUNCTION_NOT_FOUND. */
+  remove(ref: FunctionRef): Accepted {
+    const { registry, events, counts } = this.#parts
+    const desired = registry.functions.get(ref)
+    if (!desired) throw notFound(ref)
+    counts.forget(ref)
+    registry.functions.delete(ref)
+    events.emit({ type: 'function.removed', ref: desired.ref })
+    return this.#accepted(desired.ref, desired.revision.id)
+  }
+
+  /** Any number from 0; the min and max labels bind the autoscaler, not people (contract 1.8). FUNCTION_NOT_FOUND. */
+  scale(ref: FunctionRef, replicas: number): Accepted {
+    const { registry } = this.#parts
+    const desired = registry.functions.get(ref)
+    if (!desired) throw notFound(ref)
+    if (!Number.isInteger(replicas) || replicas < 0) {
+      throw new FaasError('BAD_REQUEST', {
+        message: `replicas is ${JSON.stringify(replicas)}`,
+        remedy: 'Give a whole number, 0 or more.',
+      })
+    }
+    registry.functions.setReplicas(ref, replicas)
+    return this.#accepted(desired.ref, desired.revision.id)
+  }
+
+  #put(spec: FunctionSpec, before: DesiredFunction | undefined, imageId?: string, origin?: string): Accepted {
+    this.#check(spec)
+    const { registry, clock, revisionId } = this.#parts
+    const now = new Date(clock.now()).toISOString()
+    const revision: Revision = {
+      id: revisionId(canonical({ spec, imageId })),
+      spec,
+      ...(imageId !== undefined && { imageId }),
+      createdAt: now,
+    }
+    const ref = { name: spec.name, namespace: spec.namespace }
+    registry.functions.put({
+      ref,
+      revision,
+      replicas: replicasAfter(spec, before),
+      createdAt: before?.createdAt ?? now,
+      ...(origin !== undefined && { origin }),
+    })
+    return this.#accepted(ref, revision.id)
+  }
+
+  #accepted(ref: FunctionRef, revision: string): Accepted {
+    const settled = this.#parts.reconciler.converge(ref)
+    // Whoever does not wait sees the outcome in the status and the events.
+    settled.catch(() => undefined)
+    return { revision, settled }
+  }
+
+  #check(spec: FunctionSpec): void {
+    checkName(spec.name, 'function')
+    const { registry } = this.#parts
+    if (!registry.namespaces.get(spec.namespace)) {
+      throw new FaasError('NAMESPACE_NOT_FOUND', {
+        message: `there is no namespace ${JSON.stringify(spec.namespace)}`,
+        remedy: `Use one of: ${registry.namespaces
+          .list()
+          .map(({ name }) => name)
+          .join(', ')}.`,
+      })
+    }
+    if (spec.image.trim() === '') {
+      throw new FaasError('BAD_REQUEST', { message: 'image is empty', remedy: 'Name the image to deploy.' })
+    }
+    for (const { memory, cpu } of [spec.limits ?? {}, spec.requests ?? {}]) {
+      if (memory !== undefined) parseMemory(memory)
+      if (cpu !== undefined) parseCpu(cpu)
+    }
+    for (const secret of spec.secrets ?? []) {
+      if (registry.secrets.has(spec.namespace, secret)) continue
+      throw new FaasError('SECRET_NOT_FOUND', {
+        message: `${formatRef(spec)} asks for the secret ${JSON.stringify(secret)}, which does not exist in ${spec.namespace}`,
+        remedy: `Create it: faasdock secret create ${secret} --from-file FILE, or put a file .secrets/${secret} next to the stack file.`,
+      })
+    }
+  }
+
+  #status(desired: DesiredFunction): FunctionStatus {
+    const { provider, problems, counts } = this.#parts
+    const actual = provider.actual(desired.ref)
+    const problem = problems.get(desired.ref)
+    const available = actual?.available ?? 0
+    const isCurrent = actual?.revision === desired.revision.id
+    let state: FunctionPhase = 'deploying'
+    if (problem) state = 'failing'
+    else if (desired.replicas === 0) state = 'idle'
+    else if (isCurrent && available >= desired.replicas) state = 'ready'
+    return {
+      spec: desired.revision.spec,
+      revision: desired.revision.id,
+      replicas: desired.replicas,
+      availableReplicas: available,
+      invocationCount: desired.invocationCount + counts.unsaved(desired.ref),
+      createdAt: desired.createdAt,
+      state,
+      ...(problem && { problem }),
+    }
+  }
+}
+
+/** Replica count after a deploy: the minimum for a new one; an update keeps what there is, at least the minimum (1.5). */
+function replicasAfter(spec: FunctionSpec, before: DesiredFunction | undefined): number {
+  const min = minReplicas(spec)
+  if (!before) return min
+  return before.replicas === 0 ? 0 : Math.max(before.replicas, min)
+}
+
+/** JSON with sorted keys, so that equal things are equal texts. */
+function canonical(value: unknown): string {
+  return JSON.stringify(value, (_key, inner: unknown) =>
+    inner !== null && typeof inner === 'object' && !Array.isArray(inner)
+      ? Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : inner,
+  )
+}

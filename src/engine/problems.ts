@@ -1,0 +1,30 @@
+import type { FunctionRef, Problem } from '../core/function.ts'
+import { formatRef } from '../core/function.ts'
+
+/** What can be wrong with a function: its source does not build, or what was built does not run. */
+export type ProblemKind = 'build' | 'deploy'
+
+/** What is wrong with which function right now. The first good build or deploy clears its kind. */
+export class Problems {
+  readonly #problems = new Map<string, Map<ProblemKind, Problem>>()
+
+  set(ref: FunctionRef, kind: ProblemKind, problem: Problem): void {
+    const key = formatRef(ref)
+    const kinds = this.#problems.get(key) ?? new Map<ProblemKind, Problem>()
+    this.#problems.set(key, kinds.set(kind, problem))
+  }
+
+  clear(ref: FunctionRef, kind: ProblemKind): void {
+    this.#problems.get(formatRef(ref))?.delete(kind)
+  }
+
+  /** The newest source's problem before the older one of what was deployed. */
+  get(ref: FunctionRef): Problem | undefined {
+    const kinds = this.#problems.get(formatRef(ref))
+    return kinds?.get('build') ?? kinds?.get('deploy')
+  }
+
+  of(ref: FunctionRef, kind: ProblemKind): Problem | undefined {
+    return this.#problems.get(formatRef(ref))?.get(kind)
+  }
+}

@@ -1,0 +1,241 @@
+import type { Clock } from '../core/clock.ts'
+import { asFaasError, FaasError } from '../core/errors.ts'
+import type { FunctionRef, Problem, Revision } from '../core/function.ts'
+import { formatRef, parseRef } from '../core/function.ts'
+import type { Log } from '../core/log.ts'
+import type { Provider, ProviderEvent } from '../core/provider.ts'
+import type { Registry } from '../core/registry.ts'
+import type { Events } from './events.ts'
+import { FunctionLoop } from './function-loop.ts'
+import type { Problems } from './problems.ts'
+
+export interface ReconcilerParts {
+  readonly registry: Registry
+  readonly provider: Provider
+  readonly events: Events
+  readonly problems: Problems
+  readonly clock: Clock
+  readonly log: Log
+}
+
+/** Makes the actual state the desired one: at boot, after every wish, and whenever something dies. */
+export class Reconciler implements AsyncDisposable {
+  readonly #parts: ReconcilerParts
+  readonly #loops = new Map<string, FunctionLoop>()
+  readonly #waiters = new Map<string, Set<(error?: FaasError) => void>>()
+  readonly #watch: Disposable
+  #isStopped = false
+
+  constructor(parts: ReconcilerParts) {
+    this.#parts = parts
+    this.#watch = parts.provider.watch((event) => this.#onProviderEvent(event))
+  }
+
+  /**
+   * Looks at every function that is wanted or there. Does not wait for any of them: `held` functions are adopted as
+   * they are, and not started, because somebody (the dev loop) will say soon what they should be.
+   */
+  start(held: ReadonlySet<string> = new Set()): void {
+    const { registry, provider } = this.#parts
+    const wanted = registry.functions.list().map(({ ref }) => ref)
+    const there = provider.list().map(({ ref }) => ref)
+    for (const ref of new Map([...wanted, ...there].map((ref) => [formatRef(ref), ref])).values())
+      if (!held.has(formatRef(ref))) this.converge(ref).catch(() => undefined)
+  }
+
+  /** Resolves when what is desired now is so; rejects when it cannot be made so. It is then tried again by itself. */
+  converge(ref: FunctionRef): Promise<void> {
+    if (this.#isStopped) return Promise.reject(stopping())
+    return this.#loop(ref).request()
+  }
+
+  /**
+   * Resolves once the function has a replica that answers. Rejects with FUNCTION_NOT_READY and the reason when it
+   * turns out that it gets none, or with the signal's reason.
+   */
+  available(ref: FunctionRef, signal: AbortSignal): Promise<void> {
+    if ((this.#parts.provider.actual(ref)?.available ?? 0) > 0) return Promise.resolve()
+    const known = this.#parts.problems.get(ref)
+    if (known && !this.#loop(ref).isBusy) return Promise.reject(notReady(ref, known))
+    return new Promise((resolve, reject) => {
+      const key = formatRef(ref)
+      const waiters = this.#waiters.get(key) ?? new Set()
+      this.#waiters.set(key, waiters)
+      const done = (error?: FaasError): void => {
+        waiters.delete(done)
+        signal.removeEventListener('abort', onAbort)
+        if (error) reject(error)
+        else resolve()
+      }
+      const onAbort = (): void => {
+        waiters.delete(done)
+        reject(signal.reason as Error)
+      }
+      waiters.add(done)
+      signal.addEventListener('abort', onAbort, { once: true })
+      if (signal.aborted) onAbort()
+    })
+  }
+
+  /** Gives up what is under way. Replicas stay as they are. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isStopped = true
+    this.#watch[Symbol.dispose]()
+    for (const key of this.#waiters.keys()) this.#tellWaiters(key, stopping())
+    await Promise.allSettled([...this.#loops.values()].map((loop) => loop[Symbol.asyncDispose]()))
+  }
+
+  #loop(ref: FunctionRef): FunctionLoop {
+    const key = formatRef(ref)
+    let loop = this.#loops.get(key)
+    if (!loop) {
+      const { name, namespace } = ref
+      loop = new FunctionLoop(this.#parts.clock, true, (signal) => this.#turn({ name, namespace }, signal))
+      this.#loops.set(key, loop)
+    }
+    return loop
+  }
+
+  /** One attempt at making one function what it should be. */
+  async #turn(ref: FunctionRef, signal: AbortSignal): Promise<void> {
+    const { registry, provider, events, problems, clock } = this.#parts
+    const key = formatRef(ref)
+    const desired = registry.functions.get(ref)
+    if (!desired) {
+      await provider.remove(ref)
+      problems.clear(ref, 'deploy')
+      this.#tellWaiters(key, notFound(ref))
+      return
+    }
+    const { revision, replicas } = desired
+    const before = provider.actual(ref)
+    const isNews = before?.revision !== revision.id || before.available !== replicas
+    const startedAt = clock.now()
+    try {
+      if (isNews && replicas > 0) events.emit({ type: 'function.deploying', ref, revision: revision.id })
+      await this.#deployPinned(revision, replicas, signal)
+    } catch (error) {
+      if (signal.aborted) throw error
+      await this.#onFailure(ref, revision, replicas, asFaasError(error), signal)
+      throw error
+    }
+    registry.functions.setGood(ref, revision.id)
+    problems.clear(ref, 'deploy')
+    if (replicas > 0) this.#tellWaiters(key)
+    const seconds = (clock.now() - startedAt) / 1000
+    if (isNews) events.emit({ type: 'function.ready', ref, revision: revision.id, replicas, seconds })
+  }
+
+  /** Deploys a revision with the image that it was first deployed with, or, if that is gone, what its name means now. */
+  async #deployPinned(revision: Revision, replicas: number, signal: AbortSignal): Promise<void> {
+    const { provider, registry } = this.#parts
+    if (revision.imageId !== undefined || replicas === 0) {
+      try {
+        await provider.deploy(revision, replicas, signal)
+        return
+      } catch (error) {
+        if (!(error instanceof FaasError) || error.code !== 'IMAGE_NOT_FOUND') throw error
+      }
+    }
+    const imageId = await provider.resolveImage(revision.spec.image, signal)
+    signal.throwIfAborted()
+    registry.functions.pinImage(revision.spec, revision.id, imageId)
+    await provider.deploy({ ...revision, imageId }, replicas, signal)
+  }
+
+  async #onFailure(
+    ref: FunctionRef,
+    revision: Revision,
+    replicas: number,
+    error: FaasError,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { provider, registry, events, problems, clock, log } = this.#parts
+    const key = formatRef(ref)
+    const known = problems.of(ref, 'deploy')
+    const problem = toProblem(error, clock)
+    problems.set(ref, 'deploy', problem)
+    const lastGood = registry.functions.get(ref)?.lastGood
+    if (!provider.actual(ref)?.available && lastGood && lastGood.id !== revision.id) {
+      try {
+        await this.#deployPinned(lastGood, replicas, signal)
+      } catch (cause) {
+        log.warn(`the last good revision of ${key} does not start either`, {
+          error: asFaasError(cause).message,
+        })
+      }
+    }
+    const actual = provider.actual(ref)
+    const serving = actual?.available ? actual.revision : undefined
+    if (serving === undefined) this.#tellWaiters(key, notReady(ref, problem))
+    else this.#tellWaiters(key)
+    // The same failure, tried again, is no news.
+    if (known?.message === problem.message) return
+    events.emit({
+      type: 'function.failed',
+      ref,
+      revision: revision.id,
+      ...(serving !== undefined && { serving }),
+      problem,
+    })
+  }
+
+  #onProviderEvent(event: ProviderEvent): void {
+    const { events } = this.#parts
+    switch (event.type) {
+      case 'replica-ready':
+        return
+      case 'replica-gone': {
+        if (event.expected || this.#isStopped) return
+        const { ref, replica, reason } = event
+        events.emit({ type: 'replica.died', ref, replica, reason })
+        this.#loop(ref).requestAfterCrash()
+        return
+      }
+      case 'engine-lost':
+        events.emit({ type: 'engine.lost', reason: event.reason })
+        return
+      case 'engine-back':
+        events.emit({ type: 'engine.back' })
+        for (const { ref } of this.#parts.registry.functions.list()) this.converge(ref).catch(() => undefined)
+        return
+    }
+  }
+
+  #tellWaiters(key: string, error?: FaasError): void {
+    for (const waiter of [...(this.#waiters.get(key) ?? [])]) waiter(error)
+    this.#waiters.delete(key)
+    const { name, namespace } = parseRef(key)
+    if (error?.code === 'FUNCTION_NOT_FOUND' && !this.#parts.registry.functions.get({ name, namespace }))
+      this.#loops.delete(key)
+  }
+}
+
+/** A failure as it is kept and shown. */
+export function toProblem(error: FaasError, clock: Clock): Problem {
+  const { code, message, remedy } = error
+  return { code, message, remedy, at: new Date(clock.now()).toISOString() }
+}
+
+/** The answer for a function that exists and cannot run. */
+export function notReady(ref: FunctionRef, problem: Problem): FaasError {
+  return new FaasError('FUNCTION_NOT_READY', {
+    message: `${formatRef(ref)} has no replica that answers: ${problem.message}`,
+    remedy: problem.remedy,
+  })
+}
+
+/** The answer for a function that nobody deployed. */
+export function notFound(ref: FunctionRef): FaasError {
+  return new FaasError('FUNCTION_NOT_FOUND', {
+    message: `error finding function ${formatRef(ref)}: it is not deployed`,
+    remedy: 'See `faasdock list` for what is, and deploy it with `faasdock up`.',
+  })
+}
+
+function stopping(): FaasError {
+  return new FaasError('STOPPING', {
+    message: 'faasdock is shutting down',
+    remedy: 'Call again when it is back.',
+  })
+}

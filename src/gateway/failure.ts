@@ -1,0 +1,54 @@
+import { FaasError } from '../core/errors.ts'
+import type { ErrorCode } from '../core/errors.ts'
+
+/** The one table from code to HTTP status; a new code does not compile until it is placed. */
+const STATUS: Readonly<Record<ErrorCode, number>> = {
+  BAD_REQUEST: 400,
+  BAD_NAME: 400,
+  BAD_QUANTITY: 400,
+  BAD_STACK: 400,
+  BAD_CONFIG: 500,
+  BAD_USAGE: 400,
+  FUNCTION_NOT_FOUND: 404,
+  FUNCTION_EXISTS: 409,
+  NAMESPACE_NOT_FOUND: 400,
+  SECRET_NOT_FOUND: 400,
+  SECRET_EXISTS: 409,
+  HANDLER_NOT_FOUND: 400,
+  TEMPLATE_NOT_FOUND: 400,
+  FILE_NOT_READABLE: 400,
+  BAD_TEMPLATE: 400,
+  SETUP_FAILED: 500,
+  BUILD_FAILED: 500,
+  IMAGE_NOT_FOUND: 503,
+  IMAGE_WRONG_PLATFORM: 503,
+  REPLICA_EXITED: 503,
+  REPLICA_NOT_READY: 503,
+  FUNCTION_NOT_READY: 503,
+  FUNCTION_UNREACHABLE: 502,
+  INVOCATION_TIMEOUT: 504,
+  ENGINE_NOT_FOUND: 503,
+  ENGINE_FAILED: 500,
+  DISK_FULL: 507,
+  PORT_TAKEN: 500,
+  DATA_LOCKED: 500,
+  DATA_BROKEN: 500,
+  GATEWAY_UNREACHABLE: 502,
+  GATEWAY_REFUSED: 502,
+  FORBIDDEN_HOST: 403,
+  STOPPING: 503,
+  INTERNAL: 500,
+}
+
+export function statusOf(error: FaasError): number {
+  return STATUS[error.code]
+}
+
+/** Plain text, as OpenFaaS answers: the fact, then what to do. */
+export function failureText(error: FaasError, callId?: string): string {
+  return `${error.message}\n${error.remedy}\n${callId === undefined ? '' : `call id: ${callId}\n`}`
+}
+
+/** Says that the platform, not the function, made this answer. */
+export const INTERNAL_HEADER = 'X-OpenFaaS-Internal'
+export const INTERNAL_VALUE = 'faasdock-gateway'

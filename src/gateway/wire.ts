@@ -1,0 +1,123 @@
+import { z } from 'zod'
+import { FaasError } from '../core/errors.ts'
+import { DEFAULT_NAMESPACE } from '../core/function.ts'
+import type { FunctionSpec, FunctionStatus } from '../core/function.ts'
+import type { LogLine, Usage } from '../core/provider.ts'
+
+// OpenFaaS JSON ⇄ core types. Only here may one thing be called service, functionName and serviceName.
+
+const text = z.string()
+/** Clients send null, {} and [] for "not given"; all mean absent (contract 0, item 8). */
+const textMap = z.record(text, text).nullish()
+const textList = z.array(text).nullish()
+const resources = z.object({ memory: text.nullish(), cpu: text.nullish() }).nullish()
+
+const deployment = z.object({
+  service: text.min(1),
+  image: text.min(1),
+  namespace: text.nullish(),
+  envProcess: text.nullish(),
+  envVars: textMap,
+  constraints: textList,
+  secrets: textList,
+  labels: textMap,
+  annotations: textMap,
+  limits: resources,
+  requests: resources,
+  readOnlyRootFilesystem: z.boolean().nullish(),
+})
+
+/** Body of POST and PUT /system/functions → spec. BAD_REQUEST names the field. */
+export function readDeployment(body: unknown): FunctionSpec {
+  const given = parse(deployment, body)
+  const { envProcess, envVars, constraints, secrets, readOnlyRootFilesystem } = given
+  const limits = readResources(given.limits)
+  const requests = readResources(given.requests)
+  return {
+    name: given.service,
+    namespace: given.namespace || DEFAULT_NAMESPACE,
+    image: given.image,
+    labels: given.labels ?? {},
+    annotations: given.annotations ?? {},
+    ...(envProcess && { envProcess }),
+    ...(envVars && Object.keys(envVars).length > 0 && { envVars }),
+    ...(constraints && constraints.length > 0 && { constraints }),
+    ...(secrets && secrets.length > 0 && { secrets }),
+    ...(limits && { limits }),
+    ...(requests && { requests }),
+    ...(readOnlyRootFilesystem && { readOnlyRootFilesystem }),
+  }
+}
+
+function readResources(given: z.infer<typeof resources>): { memory?: string; cpu?: string } | undefined {
+  if (!given?.memory && !given?.cpu) return undefined
+  return { ...(given.memory && { memory: given.memory }), ...(given.cpu && { cpu: given.cpu }) }
+}
+
+const deletion = z.object({ functionName: text.min(1), namespace: text.nullish() })
+
+/** Body of DELETE /system/functions. */
+export function readDeletion(body: unknown): { name: string; namespace: string | undefined } {
+  const { functionName, namespace } = parse(deletion, body)
+  return { name: functionName, namespace: namespace || undefined }
+}
+
+const scaling = z.object({
+  serviceName: text.nullish(),
+  replicas: z.number().int().min(0),
+  namespace: text.nullish(),
+})
+
+/** Body of POST /system/scale-function. */
+export function readScaling(body: unknown): { replicas: number; namespace: string | undefined } {
+  const { replicas, namespace } = parse(scaling, body)
+  return { replicas, namespace: namespace || undefined }
+}
+
+const secret = z.object({
+  name: text.min(1),
+  namespace: text.nullish(),
+  value: text.nullish(),
+  rawValue: z.base64().nullish(),
+})
+
+/** Body of /system/secrets. `rawValue` wins, byte for byte (contract 0, item 20). */
+export function readSecret(body: unknown): { name: string; namespace: string; value: Uint8Array } {
+  const { name, namespace, value, rawValue } = parse(secret, body)
+  const bytes = rawValue ? Buffer.from(rawValue, 'base64') : Buffer.from(value ?? '')
+  return { name, namespace: namespace || DEFAULT_NAMESPACE, value: bytes }
+}
+
+/** A function as GET shows it (contract 1.3). `verbose` adds what only faasdock knows. */
+export function writeStatus(
+  status: FunctionStatus,
+  verbose: boolean,
+  usage?: Usage,
+): Record<string, unknown> {
+  const { spec } = status
+  return {
+    ...spec,
+    invocationCount: status.invocationCount,
+    replicas: status.replicas,
+    availableReplicas: status.availableReplicas,
+    createdAt: status.createdAt,
+    ...(usage && { usage: { cpu: usage.cpuMillis, totalMemoryBytes: usage.memoryBytes } }),
+    ...(verbose && { state: status.state, revision: status.revision, problem: status.problem }),
+  }
+}
+
+/** One line of /system/logs (contract 9.1). */
+export function writeLogLine(line: LogLine): string {
+  const { ref, instance, timestamp, text: words } = line
+  return `${JSON.stringify({ name: ref.name, namespace: ref.namespace, instance, timestamp, text: words })}\n`
+}
+
+function parse<T>(schema: z.ZodType<T>, body: unknown): T {
+  const result = schema.safeParse(body)
+  if (result.success) return result.data
+  const wrong = result.error.issues.map(({ path, message }) => `${path.join('.') || 'body'}: ${message}`)
+  throw new FaasError('BAD_REQUEST', {
+    message: `validation failed: ${wrong.join('; ')}`,
+    remedy: 'Correct the named fields of the JSON body.',
+  })
+}

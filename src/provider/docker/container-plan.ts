@@ -1,0 +1,76 @@
+import { randomBytes } from 'node:crypto'
+import type { FunctionSpec, Revision } from '../../core/function.ts'
+import { formatRef } from '../../core/function.ts'
+import { parseCpu, parseMemory } from '../../core/quantity.ts'
+import type { ContainerPlan } from '../../docker/containers.ts'
+import { LABEL } from '../../docker/labels.ts'
+
+/** The names functions use for the gateway (contract 10). */
+export const GATEWAY_NAMES = ['gateway', 'gateway.openfaas', 'gateway.openfaas.svc.cluster.local']
+/** The port functions use for the gateway, and the one they themselves answer on. */
+export const FUNCTION_PORT = 8080
+
+/**
+ * A watchdog gives up on a log line longer than its buffer and may block the function for good (pitfall 7).
+ * Not -1: versions before 0.10.5 crash on it.
+ */
+const LOG_BUFFER_BYTES = 4 * 2 ** 20
+
+export interface PlanContext {
+  readonly instance: string
+  readonly network: string
+  /** Where the gateway's names lead when that is an address; undefined when a relay on the network bears the names. */
+  readonly gatewayAddress: string | undefined
+  readonly route: string
+  readonly publish: boolean
+  /** Host path of a secret's file. */
+  readonly secretFile: (namespace: string, name: string) => string
+}
+
+/** What a replica of `revision` is as a container. Quantities were checked when the spec came in. */
+export function planContainer(revision: Revision, context: PlanContext): ContainerPlan {
+  const { spec } = revision
+  const { instance, network, gatewayAddress } = context
+  const { limits, requests } = spec
+  return {
+    name: `faasdock-${spec.name.slice(0, 30)}-${revision.id}-${randomBytes(3).toString('hex')}`,
+    hostname: spec.name,
+    image: revision.imageId ?? spec.image,
+    env: functionEnv(spec),
+    labels: {
+      [LABEL.instance]: instance,
+      [LABEL.role]: 'function',
+      [LABEL.namespace]: spec.namespace,
+      [LABEL.function]: spec.name,
+      [LABEL.revision]: revision.id,
+      [LABEL.route]: context.route,
+    },
+    network,
+    aliases: [spec.name, formatRef(spec)],
+    hosts: [
+      ...(gatewayAddress === undefined ? [] : GATEWAY_NAMES.map((name) => `${name}:${gatewayAddress}`)),
+      'host.docker.internal:host-gateway',
+    ],
+    binds: (spec.secrets ?? []).map(
+      (name) => `${context.secretFile(spec.namespace, name)}:/var/openfaas/secrets/${name}:ro`,
+    ),
+    readOnlyRoot: spec.readOnlyRootFilesystem ?? false,
+    ...(limits?.memory !== undefined && { memoryBytes: parseMemory(limits.memory) }),
+    ...(limits?.cpu !== undefined && { cores: parseCpu(limits.cpu) }),
+    ...(requests?.memory !== undefined && { memoryReservationBytes: parseMemory(requests.memory) }),
+    ...(requests?.cpu !== undefined && { coresReserved: parseCpu(requests.cpu) }),
+    ...(context.publish && { publish: FUNCTION_PORT }),
+  }
+}
+
+/** The environment of contract 6.4: ours first, so that what the user set wins. */
+function functionEnv(spec: FunctionSpec): string[] {
+  const env = new Map<string, string>([
+    ['OPENFAAS_NAME', spec.name],
+    ['OPENFAAS_NAMESPACE', spec.namespace],
+    ['log_buffer_size', String(LOG_BUFFER_BYTES)],
+    ...Object.entries(spec.envVars ?? {}),
+  ])
+  if (spec.envProcess !== undefined) env.set('fprocess', spec.envProcess)
+  return [...env].map(([name, value]) => `${name}=${value}`)
+}

@@ -1,0 +1,332 @@
+import { hostname } from 'node:os'
+import pLimit from 'p-limit'
+import { FaasError } from '../../core/errors.ts'
+import type { FunctionRef, Revision } from '../../core/function.ts'
+import { formatRef } from '../../core/function.ts'
+import { systemClock } from '../../core/clock.ts'
+import type { Log } from '../../core/log.ts'
+import type {
+  ActualFunction,
+  Lease,
+  LogLine,
+  LogQuery,
+  Provider,
+  ProviderEvent,
+  ProviderInfo,
+  Usage,
+} from '../../core/provider.ts'
+import type { Engine } from '../../docker/client.ts'
+import { engineFacts } from '../../docker/client.ts'
+import type { ListedContainer } from '../../docker/containers.ts'
+import {
+  containerEnd,
+  containersUsage,
+  listContainers,
+  removeContainer,
+  removeContainersOf,
+} from '../../docker/containers.ts'
+import { engineFailure } from '../../docker/errors.ts'
+import type { ContainerEvent } from '../../docker/events.ts'
+import { watchContainers } from '../../docker/events.ts'
+import { resolveImage } from '../../docker/pull.ts'
+import type { RegistryConfig } from '../../docker/registry-config.ts'
+import { LABEL } from '../../docker/labels.ts'
+import { containerLogs, lastLines } from '../../docker/logs.ts'
+import type { InstanceNetwork } from '../../docker/networks.ts'
+import { ensureNetwork, removeNetwork } from '../../docker/networks.ts'
+import { Merge } from '../merge.ts'
+import { ReplicaSet } from '../replica-set.ts'
+import { FUNCTION_PORT } from './container-plan.ts'
+import { describeEnd, DockerHost, originOf } from './docker-host.ts'
+import { runRelay } from './relay.ts'
+import { waitReady } from './readiness.ts'
+
+export interface DockerProviderOptions {
+  readonly engine: Engine
+  /** Id of the data directory: what we label with, and what we adopt. */
+  readonly instance: string
+  /** Where that data directory is; written on the network, for `gc`. */
+  readonly dataDir: string
+  readonly secretFile: (namespace: string, name: string) => string
+  readonly startTimeoutMs: number
+  readonly drainMs: number
+  /** Reach replicas through ports published on the loopback even where their addresses could be reached. */
+  readonly forcePublish?: boolean
+  /** Image with a `node` command, for the relay that is needed where functions cannot reach this host's gateway. */
+  readonly relayImage: string
+  /** Logins for private registries. */
+  readonly registryConfig: () => Promise<RegistryConfig>
+  readonly log: Log
+}
+
+/** Container starts under way at once: more would only slow each other down. */
+const STARTS_AT_ONCE = 8
+/** How long a container that an earlier run left may take to show that it still answers. */
+const ADOPT_LIMIT_MS = 2000
+
+/** Connects to the engine, makes the instance's network and adopts what an earlier run left running. */
+export async function createDockerProvider(options: DockerProviderOptions): Promise<DockerProvider> {
+  const { engine, instance, dataDir } = options
+  const [facts, network] = await Promise.all([
+    engineFacts(engine),
+    ensureNetwork(engine, instance, { [LABEL.dataDir]: dataDir, [LABEL.host]: hostname() }),
+  ])
+  const info = { name: 'docker', version: facts.version, architecture: facts.architecture }
+  const provider = new DockerProvider(options, info, network)
+  await provider.connect()
+  return provider
+}
+
+/** Functions as containers on one Docker engine. */
+export class DockerProvider implements Provider {
+  readonly #options: DockerProviderOptions
+  readonly #info: ProviderInfo
+  readonly #network: InstanceNetwork
+  readonly #host: DockerHost
+  readonly #sets = new Map<string, ReplicaSet>()
+  readonly #watchers = new Set<(event: ProviderEvent) => void>()
+  readonly #stopped = new AbortController()
+  /** `direct:ADDRESS` or `relay`; see routeGateway. */
+  #route = ''
+
+  constructor(options: DockerProviderOptions, info: ProviderInfo, network: InstanceNetwork) {
+    this.#options = options
+    this.#info = info
+    this.#network = network
+    this.#host = new DockerHost({
+      engine: options.engine,
+      startTimeoutMs: options.startTimeoutMs,
+      throttle: pLimit(STARTS_AT_ONCE),
+      context: () => ({
+        instance: options.instance,
+        network: network.name,
+        gatewayAddress: this.#route.startsWith('direct:') ? this.#route.slice('direct:'.length) : undefined,
+        route: this.#route,
+        publish: this.#publishes,
+        secretFile: options.secretFile,
+      }),
+    })
+  }
+
+  info(): ProviderInfo {
+    return this.#info
+  }
+
+  get hostAddress(): string | undefined {
+    return this.#network.hostAddress
+  }
+
+  /** Containers on a network that is not on this host are reached through published ports. */
+  get #publishes(): boolean {
+    return this.#options.forcePublish === true || this.#network.hostAddress === undefined
+  }
+
+  /** Follows the engine's events. Called once. */
+  async connect(): Promise<void> {
+    const watch = {
+      onEvent: (event: ContainerEvent) => this.#onContainerEvent(event),
+      onLost: (reason: string) => this.#emit({ type: 'engine-lost', reason }),
+      onBack: () => this.#onEngineBack(),
+    }
+    try {
+      await watchContainers(this.#options.engine, this.#options.instance, watch, this.#stopped.signal)
+    } catch (error) {
+      throw engineFailure(error, 'follow its events')
+    }
+  }
+
+  async routeGateway(gateway: { readonly host: string; readonly port: number }): Promise<void> {
+    const { engine, instance, relayImage } = this.#options
+    const isDirect = gateway.host === this.#network.hostAddress && gateway.port === FUNCTION_PORT
+    this.#route = isDirect ? `direct:${gateway.host}` : 'relay'
+    for (const old of await listContainers(engine, instance, 'relay')) await removeContainer(engine, old.id)
+    if (!isDirect) {
+      const image = await this.resolveImage(relayImage, this.#stopped.signal)
+      await runRelay(engine, { instance, image, network: this.#network.name, gateway })
+    }
+    await this.#adopt()
+  }
+
+  /** Takes in the replicas that an earlier run left and that still answer; removes its other containers. */
+  async #adopt(): Promise<void> {
+    const { engine, instance } = this.#options
+    const listed = await listContainers(engine, instance, 'function')
+    const oldestFirst = listed.toSorted((a, b) => a.createdAt - b.createdAt)
+    const answers = await Promise.all(oldestFirst.map((container) => this.#stillAnswers(container)))
+    await Promise.all(
+      oldestFirst.map(async (container, index) => {
+        const { labels } = container
+        const revision = labels[LABEL.revision]
+        if (answers[index] === true && revision !== undefined) {
+          const ref = { name: labels[LABEL.function] ?? '', namespace: labels[LABEL.namespace] ?? '' }
+          this.#set(ref).adopt(revision, { id: container.id, origin: originOf(container, this.#publishes) })
+        } else {
+          await removeContainer(engine, container.id)
+        }
+      }),
+    )
+  }
+
+  async #stillAnswers(container: ListedContainer): Promise<boolean> {
+    if (!container.isRunning || container.labels[LABEL.route] !== this.#route) return false
+    if (this.#publishes !== (container.publishedPort !== undefined)) return false
+    const { hostname: host, port } = new URL(originOf(container, this.#publishes))
+    try {
+      await waitReady({ host, port: Number(port), path: '/_/health' }, AbortSignal.timeout(ADOPT_LIMIT_MS))
+      return true
+    } catch {
+      return false
+    }
+  }
+
+  list(): readonly ActualFunction[] {
+    return [...this.#sets.values()].filter((set) => !set.isEmpty).map((set) => set.actual())
+  }
+
+  actual(fn: FunctionRef): ActualFunction | undefined {
+    return this.#sets.get(formatRef(fn))?.actual()
+  }
+
+  resolveImage(image: string, signal: AbortSignal): Promise<string> {
+    const { engine, registryConfig } = this.#options
+    return resolveImage(engine, image, { architecture: this.#info.architecture, registryConfig, signal })
+  }
+
+  async deploy(revision: Revision, replicas: number, signal: AbortSignal): Promise<void> {
+    await this.#set(revision.spec).deploy(revision, replicas, signal)
+  }
+
+  async remove(fn: FunctionRef): Promise<void> {
+    const set = this.#sets.get(formatRef(fn))
+    if (!set) return
+    await set.remove()
+    if (set.isEmpty) this.#sets.delete(formatRef(fn))
+  }
+
+  lease(fn: FunctionRef): Lease | undefined {
+    return this.#sets.get(formatRef(fn))?.lease()
+  }
+
+  async *logs(query: LogQuery, signal: AbortSignal): AsyncGenerator<LogLine> {
+    const { engine, instance } = this.#options
+    const containers = (await listContainers(engine, instance, 'function')).filter(
+      ({ id, labels }) =>
+        labels[LABEL.function] === query.ref.name &&
+        labels[LABEL.namespace] === query.ref.namespace &&
+        (query.instance === undefined || id.startsWith(query.instance)),
+    )
+    if (!query.follow) {
+      const lines: LogLine[] = []
+      for (const { id } of containers)
+        for await (const line of containerLogs(engine, id, query.ref, query, signal)) lines.push(line)
+      yield* lines.sort((a, b) => (a.timestamp < b.timestamp ? -1 : a.timestamp > b.timestamp ? 1 : 0))
+      return
+    }
+    const merge = new Merge<LogLine>()
+    for (const { id } of containers) merge.add(containerLogs(engine, id, query.ref, query, signal))
+    using _watch = this.watch((event) => {
+      if (event.type !== 'replica-ready' || formatRef(event.ref) !== formatRef(query.ref)) return
+      if (query.instance === undefined && !containers.some(({ id }) => id === event.replica))
+        merge.add(containerLogs(engine, event.replica, query.ref, { follow: true }, signal))
+    })
+    const close = (): void => merge.close()
+    signal.addEventListener('abort', close, { once: true })
+    if (signal.aborted) close()
+    try {
+      yield* merge
+    } finally {
+      signal.removeEventListener('abort', close)
+    }
+  }
+
+  async usage(fn: FunctionRef): Promise<Usage> {
+    const { engine, instance } = this.#options
+    const containers = await listContainers(engine, instance, 'function')
+    return containersUsage(
+      engine,
+      containers
+        .filter(
+          ({ labels }) => labels[LABEL.function] === fn.name && labels[LABEL.namespace] === fn.namespace,
+        )
+        .map(({ id }) => id),
+    )
+  }
+
+  watch(onEvent: (event: ProviderEvent) => void): Disposable {
+    this.#watchers.add(onEvent)
+    return { [Symbol.dispose]: () => void this.#watchers.delete(onEvent) }
+  }
+
+  async removeAll(): Promise<void> {
+    await Promise.all([...this.#sets.values()].map((set) => set.remove()))
+    const { engine, instance } = this.#options
+    await removeContainersOf(engine, instance)
+    await removeNetwork(engine, this.#network.id)
+  }
+
+  /** Lets go of the engine; replicas run on and can be adopted. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stopped.abort(new FaasError('STOPPING', { message: 'the provider stops', remedy: 'Start again.' }))
+    await Promise.all([...this.#sets.values()].map((set) => set.settled()))
+  }
+
+  #set(ref: FunctionRef): ReplicaSet {
+    const key = formatRef(ref)
+    let set = this.#sets.get(key)
+    if (!set) {
+      const { name, namespace } = ref
+      set = new ReplicaSet({ name, namespace }, this.#host, {
+        clock: systemClock,
+        drainMs: this.#options.drainMs,
+        onEvent: (event) => this.#emit(event),
+        onLeftover: (replica, error) =>
+          this.#options.log.warn(
+            `could not remove a replica of ${key}; the next start or \`faasdock gc\` will`,
+            {
+              replica: replica.slice(0, 12),
+              error: String(error),
+            },
+          ),
+      })
+      this.#sets.set(key, set)
+    }
+    return set
+  }
+
+  #emit(event: ProviderEvent): void {
+    for (const watcher of [...this.#watchers]) watcher(event)
+  }
+
+  #onContainerEvent(event: ContainerEvent): void {
+    if (event.action === 'oom') return
+    this.#host.ended(event.id)
+    this.#reportDeath(event.id).catch((error: unknown) =>
+      this.#options.log.warn('could not look after a replica that ended', { error: String(error) }),
+    )
+  }
+
+  /** Reads a dead replica's last words before it is cleared away. */
+  async #reportDeath(id: string): Promise<void> {
+    const set = [...this.#sets.values()].find((candidate) => candidate.takeOutOfRotation(id))
+    if (!set) return
+    const { engine } = this.#options
+    const end = await containerEnd(engine, id).catch(() => undefined)
+    const lines = await lastLines(engine, id, 10).catch(() => '')
+    const how = describeEnd(end, { ...set.ref, image: '', labels: {}, annotations: {} }).what
+    set.died(id, lines === '' ? how : `${how}; its last lines:\n${lines.replace(/^/gm, '  ')}`)
+  }
+
+  /** The engine restarted, or was out of reach: what died meanwhile told nobody. */
+  #onEngineBack(): void {
+    const { engine, instance } = this.#options
+    listContainers(engine, instance, 'function')
+      .then((containers) => {
+        const running = new Set(containers.filter(({ isRunning }) => isRunning).map(({ id }) => id))
+        for (const set of this.#sets.values())
+          for (const id of set.replicaIds())
+            if (!running.has(id)) set.died(id, 'ended while the engine was away')
+        this.#emit({ type: 'engine-back' })
+      })
+      .catch((error: unknown) => this.#emit({ type: 'engine-lost', reason: String(error) }))
+  }
+}

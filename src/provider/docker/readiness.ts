@@ -1,0 +1,97 @@
+import http from 'node:http'
+import net from 'node:net'
+import { pause, systemClock } from '../../core/clock.ts'
+
+export interface ReadinessTarget {
+  readonly host: string
+  readonly port: number
+  /** Path that says whether it is ready, `/_/health` unless annotated otherwise. */
+  readonly path: string
+  /**
+   * Port of the child behind an of-watchdog in http mode. The watchdog reports healthy as soon as the child was
+   * started, seconds before it listens (contract 2.7), so its health alone is not readiness.
+   */
+  readonly childPort?: number
+  /** Whether something listens on a port inside the replica, asked there; undefined when it cannot be asked. */
+  readonly listensInside?: (port: number) => Promise<boolean | undefined>
+}
+
+/** A try every few milliseconds at first, so that a quick function is found ready at once; rarer later. */
+const FIRST_PAUSE_MS = 4
+const LAST_PAUSE_MS = 50
+const TRY_TIMEOUT_MS = 2000
+/** How long a healthy watchdog's child is waited for when nobody can see it listen. */
+const CHILD_LIMIT_MS = 5000
+
+/** Resolves once the target answers HTTP; ends early, with the signal's reason, when the signal aborts. */
+export async function waitReady(target: ReadinessTarget, signal: AbortSignal): Promise<void> {
+  let wait = FIRST_PAUSE_MS
+  for (;;) {
+    signal.throwIfAborted()
+    const status = await probe(target, signal)
+    // 2xx is ready and 503 is not; any other answer means that no watchdog is there, and the server itself is up.
+    if (status !== undefined && status !== 503) break
+    await pause(systemClock, wait, signal)
+    wait = Math.min(wait * 1.2, LAST_PAUSE_MS)
+  }
+  if (target.childPort !== undefined) await waitForChild(target, target.childPort, signal)
+}
+
+async function waitForChild(target: ReadinessTarget, port: number, signal: AbortSignal): Promise<void> {
+  const limit = Date.now() + CHILD_LIMIT_MS
+  while (Date.now() < limit) {
+    signal.throwIfAborted()
+    if (await accepts(target.host, port)) return
+    const inside = await target.listensInside?.(port)
+    if (inside === true) return
+    await pause(systemClock, LAST_PAUSE_MS, signal)
+  }
+}
+
+/** Status of one GET; undefined when there was none. */
+function probe(target: ReadinessTarget, signal: AbortSignal): Promise<number | undefined> {
+  return new Promise((resolve) => {
+    const { host, port, path } = target
+    const request = http.get(
+      { host, port, path, agent: false, timeout: TRY_TIMEOUT_MS, signal },
+      (response) => {
+        resolve(response.statusCode)
+        response.destroy()
+      },
+    )
+    request.once('timeout', () => request.destroy())
+    request.once('error', () => resolve(undefined))
+    request.once('close', () => resolve(undefined))
+  })
+}
+
+function accepts(host: string, port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = net.connect({ host, port, timeout: LAST_PAUSE_MS })
+    const end = (answer: boolean): void => {
+      socket.destroy()
+      resolve(answer)
+    }
+    socket.once('connect', () => end(true))
+    socket.once('timeout', () => end(false))
+    socket.once('error', () => end(false))
+  })
+}
+
+/** Reads `/proc/net/tcp` or `tcp6`: whether a socket listens on `port`. */
+export function listensOn(procNetTcp: string, port: number): boolean {
+  const suffix = `:${port.toString(16).toUpperCase().padStart(4, '0')}`
+  return procNetTcp.split('\n').some((line) => {
+    const [, local, , state] = line.trim().split(/\s+/)
+    return state === '0A' && local?.endsWith(suffix) === true
+  })
+}
+
+/** The port in an of-watchdog's `upstream_url`, when the environment says that it runs in http mode. */
+export function watchdogChildPort(env: ReadonlyMap<string, string>): number | undefined {
+  if (env.get('mode') !== 'http' && env.get('operational_mode') !== 'http') return undefined
+  const url = env.get('upstream_url') ?? env.get('http_upstream_url')
+  if (url === undefined || !URL.canParse(url)) return undefined
+  const { port } = new URL(url)
+  return port === '' ? 80 : Number(port)
+}

@@ -1,0 +1,213 @@
+import type { Server } from 'node:http'
+import { createServer } from 'node:http'
+import type { RequestListener } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { systemClock } from '../../core/clock.ts'
+import type { Clock } from '../../core/clock.ts'
+import { FaasError } from '../../core/errors.ts'
+import type { FunctionRef, Revision } from '../../core/function.ts'
+import { formatRef } from '../../core/function.ts'
+import type {
+  ActualFunction,
+  Lease,
+  LogLine,
+  LogQuery,
+  Provider,
+  ProviderEvent,
+  ProviderInfo,
+  Usage,
+} from '../../core/provider.ts'
+import type { ReplicaHost, StartedReplica } from '../replica.ts'
+import { ReplicaSet } from '../replica-set.ts'
+
+/** What a replica of an image does. `log` writes a line to the function's log. */
+export interface MemoryImage {
+  readonly listener: (revision: Revision, log: (line: string) => void) => RequestListener
+  /** Resolves when it answers; rejects when it never will. At once by default. */
+  readonly start?: (revision: Revision, signal: AbortSignal) => Promise<void>
+}
+
+export interface MemoryProviderOptions {
+  /** By image name. An image that is not here cannot be pulled. */
+  readonly images: Readonly<Record<string, MemoryImage>>
+  readonly clock?: Clock
+  readonly drainMs?: number
+}
+
+interface MemoryReplica extends StartedReplica {
+  readonly server: Server
+  readonly ref: FunctionRef
+}
+
+/** Functions as HTTP servers in this process: what makes everything above the rooms testable in milliseconds. */
+export class MemoryProvider implements Provider {
+  readonly hostAddress = undefined
+  readonly #options: MemoryProviderOptions
+  readonly #sets = new Map<string, ReplicaSet>()
+  readonly #replicas = new Map<string, MemoryReplica>()
+  readonly #lines: LogLine[] = []
+  readonly #watchers = new Set<(event: ProviderEvent) => void>()
+  readonly #readers = new Set<() => void>()
+  readonly #host: ReplicaHost
+  #count = 0
+
+  constructor(options: MemoryProviderOptions) {
+    this.#options = options
+    this.#host = {
+      start: (revision, signal) => this.#start(revision, signal),
+      ready: (_replica, revision, signal) =>
+        this.#image(revision.spec.image).start?.(revision, signal) ?? Promise.resolve(),
+      exitError: (replica) => Promise.resolve(exited(replica.id)),
+      stop: (replica) => this.#stop(replica.id),
+      discard: (replica) => this.#stop(replica.id),
+    }
+  }
+
+  info(): ProviderInfo {
+    return { name: 'memory', version: process.version, architecture: process.arch }
+  }
+
+  routeGateway(): Promise<void> {
+    return Promise.resolve()
+  }
+
+  list(): readonly ActualFunction[] {
+    return [...this.#sets.values()].filter((set) => !set.isEmpty).map((set) => set.actual())
+  }
+
+  actual(fn: FunctionRef): ActualFunction | undefined {
+    return this.#sets.get(formatRef(fn))?.actual()
+  }
+
+  resolveImage(image: string): Promise<string> {
+    return Promise.resolve().then(() => {
+      this.#image(image)
+      return `memory:${image}`
+    })
+  }
+
+  async deploy(revision: Revision, replicas: number, signal: AbortSignal): Promise<void> {
+    await this.#set(revision.spec).deploy(revision, replicas, signal)
+  }
+
+  async remove(fn: FunctionRef): Promise<void> {
+    await this.#sets.get(formatRef(fn))?.remove()
+    this.#sets.delete(formatRef(fn))
+  }
+
+  lease(fn: FunctionRef): Lease | undefined {
+    return this.#sets.get(formatRef(fn))?.lease()
+  }
+
+  async *logs(query: LogQuery, signal: AbortSignal): AsyncGenerator<LogLine> {
+    const key = formatRef(query.ref)
+    const wanted = (line: LogLine): boolean =>
+      formatRef(line.ref) === key &&
+      (query.instance === undefined || line.instance === query.instance) &&
+      (query.since === undefined || line.timestamp >= query.since.toISOString())
+    const past = this.#lines.filter(wanted)
+    yield* query.tail !== undefined && query.tail > 0 ? past.slice(-query.tail) : past
+    let seen = this.#lines.length
+    while (query.follow && !signal.aborted) {
+      await this.#moreLines(signal)
+      const fresh = this.#lines.slice(seen)
+      seen += fresh.length
+      yield* fresh.filter(wanted)
+    }
+  }
+
+  usage(): Promise<Usage> {
+    return Promise.resolve({ cpuMillis: 0, memoryBytes: 0 })
+  }
+
+  watch(onEvent: (event: ProviderEvent) => void): Disposable {
+    this.#watchers.add(onEvent)
+    return { [Symbol.dispose]: () => void this.#watchers.delete(onEvent) }
+  }
+
+  async removeAll(): Promise<void> {
+    await Promise.all([...this.#sets.values()].map((set) => set.remove()))
+    this.#sets.clear()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.removeAll()
+  }
+
+  /** Ends a replica as a crash would: for tests of what happens then. */
+  async crash(replica: string): Promise<void> {
+    await this.#stop(replica)
+    for (const set of this.#sets.values()) set.died(replica, 'crashed')
+  }
+
+  #image(name: string): MemoryImage {
+    const image = this.#options.images[name]
+    if (image) return image
+    throw new FaasError('IMAGE_NOT_FOUND', {
+      message: `there is no image ${name} in memory`,
+      remedy: `Use one of: ${Object.keys(this.#options.images).join(', ')}.`,
+    })
+  }
+
+  async #start(revision: Revision, signal: AbortSignal): Promise<MemoryReplica> {
+    signal.throwIfAborted()
+    const id = `memory-${++this.#count}`
+    const { name, namespace } = revision.spec
+    const ref = { name, namespace }
+    const write = (text: string): void => {
+      this.#lines.push({ ref, instance: id, timestamp: new Date().toISOString(), text })
+      for (const wake of this.#readers) wake()
+    }
+    const server = createServer(this.#image(revision.spec.image).listener(revision, write))
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    const { port } = server.address() as AddressInfo
+    const replica = { id, origin: `http://127.0.0.1:${port}`, server, ref }
+    this.#replicas.set(id, replica)
+    return replica
+  }
+
+  async #stop(id: string): Promise<void> {
+    const replica = this.#replicas.get(id)
+    if (!replica) return
+    this.#replicas.delete(id)
+    const closed = new Promise((resolve) => replica.server.close(resolve))
+    replica.server.closeAllConnections()
+    await closed
+  }
+
+  #set(ref: FunctionRef): ReplicaSet {
+    const key = formatRef(ref)
+    let set = this.#sets.get(key)
+    if (!set) {
+      set = new ReplicaSet({ name: ref.name, namespace: ref.namespace }, this.#host, {
+        clock: this.#options.clock ?? systemClock,
+        drainMs: this.#options.drainMs ?? 10_000,
+        onEvent: (event) => this.#emit(event),
+        onLeftover: (_replica, error) => this.#emit({ type: 'engine-lost', reason: String(error) }),
+      })
+      this.#sets.set(key, set)
+    }
+    return set
+  }
+
+  #emit(event: ProviderEvent): void {
+    for (const watcher of [...this.#watchers]) watcher(event)
+  }
+
+  #moreLines(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const done = (): void => {
+        this.#readers.delete(done)
+        signal.removeEventListener('abort', done)
+        resolve()
+      }
+      this.#readers.add(done)
+      signal.addEventListener('abort', done, { once: true })
+      if (signal.aborted) done()
+    })
+  }
+}
+
+function exited(id: string): FaasError {
+  return new FaasError('REPLICA_EXITED', { message: `${id} ended`, remedy: 'Deploy it again.' })
+}

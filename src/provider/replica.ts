@@ -1,0 +1,87 @@
+import type { Clock } from '../core/clock.ts'
+import type { FaasError } from '../core/errors.ts'
+import type { Revision } from '../core/function.ts'
+import type { Lease } from '../core/provider.ts'
+
+/** A replica as its host knows it. */
+export interface StartedReplica {
+  readonly id: string
+  readonly origin: string
+}
+
+/** What a replica set asks of the thing that runs replicas: containers, or servers in this process. */
+export interface ReplicaHost {
+  /** Resolves once it runs, not when it answers. On failure or abort nothing of it stays. */
+  start(revision: Revision, signal: AbortSignal): Promise<StartedReplica>
+  /** Resolves once it really answers. Rejects with REPLICA_EXITED or REPLICA_NOT_READY, last log lines in the message. */
+  ready(replica: StartedReplica, revision: Revision, signal: AbortSignal): Promise<void>
+  /** Why a replica that ended, ended. */
+  exitError(replica: StartedReplica, revision: Revision): Promise<FaasError>
+  /** Stops it in good order and removes it. One that is gone is no error. */
+  stop(replica: StartedReplica): Promise<void>
+  /** Removes it at once, without ceremony. One that is gone is no error. */
+  discard(replica: StartedReplica): Promise<void>
+}
+
+/** One replica in a set: how busy it is, and whether it may be given more. */
+export class Replica {
+  readonly started: StartedReplica
+  readonly revision: string
+  isReady = false
+  /** It ended by itself; whoever waits for it should stop waiting. */
+  isDead = false
+  #inFlight = 0
+  #onIdle: (() => void) | undefined
+
+  constructor(started: StartedReplica, revision: string) {
+    this.started = started
+    this.revision = revision
+  }
+
+  get id(): string {
+    return this.started.id
+  }
+
+  get inFlight(): number {
+    return this.#inFlight
+  }
+
+  lease(): Lease {
+    this.#inFlight++
+    return new ReplicaLease(this, () => {
+      this.#inFlight--
+      if (this.#inFlight === 0) this.#onIdle?.()
+    })
+  }
+
+  /** Resolves when nothing is in flight, or after `limitMs`. */
+  drained(clock: Clock, limitMs: number): Promise<void> {
+    if (this.#inFlight === 0) return Promise.resolve()
+    return new Promise((resolve) => {
+      const limit = clock.after(limitMs, resolve)
+      this.#onIdle = () => {
+        limit[Symbol.dispose]()
+        resolve()
+      }
+    })
+  }
+}
+
+class ReplicaLease implements Lease {
+  readonly replica: string
+  readonly origin: string
+  readonly revision: string
+  #end: (() => void) | undefined
+
+  constructor(replica: Replica, end: () => void) {
+    this.replica = replica.id
+    this.origin = replica.started.origin
+    this.revision = replica.revision
+    this.#end = end
+  }
+
+  [Symbol.dispose](): void {
+    this.#end?.()
+    this.#end = undefined
+  }
+}

@@ -1,0 +1,97 @@
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import Database from 'better-sqlite3'
+import { FaasError } from '../core/errors.ts'
+
+const LOCK_FILE = 'lock'
+const OWNER_FILE = 'owner.json'
+
+/** Who holds a data directory. */
+export interface LockOwner {
+  readonly pid: number
+  /** The gateway's address, once it is known. */
+  readonly url?: string
+  readonly startedAt: string
+}
+
+/** A data directory held by this process. */
+export interface DataLock extends Disposable {
+  /** Tells others where the gateway is. */
+  announce(url: string): void
+}
+
+/**
+ * Takes a data directory for this process, or throws DATA_LOCKED naming who has it. The lock is SQLite's own file
+ * lock: the operating system lets go of it however the process ends, so there is nothing stale to clean up.
+ */
+export function lockDataDir(dataDir: string): DataLock {
+  makeDataDir(dataDir)
+  const file = join(dataDir, LOCK_FILE)
+  const ownerFile = join(dataDir, OWNER_FILE)
+  const db = tryLock(file)
+  if (!db) {
+    const owner = readOwner(dataDir)
+    const who = owner
+      ? `process ${owner.pid}${owner.url === undefined ? '' : ` at ${owner.url}`}`
+      : 'another process'
+    throw new FaasError('DATA_LOCKED', {
+      message: `the data directory ${dataDir} is in use by ${who}`,
+      remedy: `Use that one, stop it${owner ? ` (kill ${owner.pid})` : ''}, or give this one its own with --data.`,
+    })
+  }
+  const owner = { pid: process.pid, startedAt: new Date().toISOString() }
+  writeFileSync(ownerFile, JSON.stringify(owner))
+  return {
+    announce: (url) => writeFileSync(ownerFile, JSON.stringify({ ...owner, url })),
+    [Symbol.dispose]: () => {
+      // While it is still held: afterwards the file may be somebody else's already.
+      for (const path of [ownerFile, `${file}-journal`, file]) rmSync(path, { force: true })
+      db.close()
+    },
+  }
+}
+
+/** Who holds a data directory right now; undefined when nobody does. */
+export function dataDirOwner(dataDir: string): LockOwner | undefined {
+  const owner = readOwner(dataDir)
+  if (!owner) return undefined
+  const db = tryLock(join(dataDir, LOCK_FILE))
+  if (!db) return owner
+  db.close()
+  return undefined
+}
+
+/** The lock file, locked; undefined when somebody else has it. */
+function tryLock(file: string): Database.Database | undefined {
+  const db = new Database(file, { timeout: 0 })
+  try {
+    db.pragma('locking_mode = EXCLUSIVE')
+    db.exec('BEGIN EXCLUSIVE')
+    return db
+  } catch (error) {
+    db.close()
+    if ((error as { code?: string }).code?.startsWith('SQLITE_BUSY') === true) return undefined
+    throw error
+  }
+}
+
+function readOwner(dataDir: string): LockOwner | undefined {
+  try {
+    return JSON.parse(readFileSync(join(dataDir, OWNER_FILE), 'utf8')) as LockOwner
+  } catch {
+    return undefined
+  }
+}
+
+function makeDataDir(dataDir: string): void {
+  try {
+    mkdirSync(dataDir, { recursive: true, mode: 0o700 })
+    writeFileSync(join(dataDir, OWNER_FILE), '', { flag: 'a' })
+  } catch (cause) {
+    throw new FaasError('DATA_BROKEN', {
+      message: `the data directory ${dataDir} cannot be written: ${cause instanceof Error ? cause.message : String(cause)}`,
+      remedy: 'Give one that can be with --data, or change its permissions.',
+      cause,
+    })
+  }
+}

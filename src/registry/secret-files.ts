@@ -1,0 +1,62 @@
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { FaasError } from '../core/errors.ts'
+import type { SecretStore } from '../core/registry.ts'
+
+/** DNS-1123 subdomain (contract 1.10): no slash and no `..` can be written with it. */
+const SECRET_NAME = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/
+
+/**
+ * Secret values as files `FOLDER/NAMESPACE/NAME`. The files are readable by any uid, because functions run as any;
+ * what keeps them from other users of this machine is the folder above them (0700).
+ */
+export class SecretFiles implements SecretStore {
+  readonly #folder: string
+
+  constructor(folder: string) {
+    this.#folder = folder
+    mkdirSync(folder, { recursive: true, mode: 0o700 })
+    chmodSync(folder, 0o700)
+  }
+
+  /** Where a secret's value is, for mounting. */
+  path(namespace: string, name: string): string {
+    return join(this.#folder, namespace, checked(name))
+  }
+
+  has(namespace: string, name: string): boolean {
+    return SECRET_NAME.test(name) && existsSync(this.path(namespace, name))
+  }
+
+  list(namespace: string): readonly string[] {
+    const folder = join(this.#folder, namespace)
+    return existsSync(folder) ? readdirSync(folder).sort() : []
+  }
+
+  put(namespace: string, name: string, value: Uint8Array): void {
+    const file = this.path(namespace, name)
+    mkdirSync(join(this.#folder, namespace), { recursive: true })
+    // In place: what is mounted into a running function is this very inode.
+    writeFileSync(file, value)
+    chmodSync(file, 0o444)
+  }
+
+  read(namespace: string, name: string): Uint8Array | undefined {
+    return this.has(namespace, name) ? readFileSync(this.path(namespace, name)) : undefined
+  }
+
+  delete(namespace: string, name: string): boolean {
+    if (!this.has(namespace, name)) return false
+    rmSync(this.path(namespace, name))
+    return true
+  }
+}
+
+function checked(name: string): string {
+  if (SECRET_NAME.test(name) && name.length <= 253) return name
+  throw new FaasError('BAD_NAME', {
+    message: `secret name ${JSON.stringify(name)} cannot be used`,
+    remedy:
+      'Use lower-case letters, digits, hyphens and dots, with a letter or digit at both ends, e.g. "api-key".',
+  })
+}

@@ -1,0 +1,158 @@
+import { cp, readdir } from 'node:fs/promises'
+import { hostname } from 'node:os'
+import { join, relative } from 'node:path'
+import { imageBuilder, TEMPLATES } from './app.ts'
+import { baseImagesFor } from './builder/needed-bases.ts'
+import { shrinkwrap } from './builder/shrinkwrap.ts'
+import { listTemplates, resolveTemplate } from './builder/template.ts'
+import { readConfig } from './config.ts'
+import type { Builder, FunctionSource } from './core/builder.ts'
+import { FaasError } from './core/errors.ts'
+import { engineFacts, makeEngine } from './docker/client.ts'
+import type { Engine } from './docker/client.ts'
+import { formatEngineAddress } from './docker/engine-address.ts'
+import { requireEngine } from './docker/find-engine.ts'
+import { pushImage } from './docker/push.ts'
+import type { Leftover } from './docker/leftovers.ts'
+import { listLeftovers, removeLeftovers } from './docker/leftovers.ts'
+import { readRegistryConfig } from './docker/registry-config.ts'
+import { dataDirOwner } from './registry/data-lock.ts'
+import type { DoctorCheck } from './setup/doctor.ts'
+import { doctorReport } from './setup/doctor.ts'
+import { setup } from './setup/setup.ts'
+
+export type { Leftover } from './docker/leftovers.ts'
+
+type Env = Readonly<Record<string, string | undefined>>
+
+export interface ToolboxOptions {
+  /** `--engine`; absent means: search in the documented order. */
+  readonly engine?: string
+  readonly env: Env
+}
+
+/** What one-shot commands do on this machine without a gateway. Each operation looks for an engine when it needs one. */
+export interface Toolbox extends AsyncDisposable {
+  readonly builder: Builder
+  /** Writes the build folder of a function to `target`, deleted first (`build --shrinkwrap`). */
+  shrinkwrap(source: FunctionSource, target: string): Promise<unknown>
+  /** ENGINE_FAILED when the registry or the engine refuses, or the signal's reason. */
+  push(image: string, onOutput: (line: string) => void, signal: AbortSignal): Promise<void>
+  /** The project's templates below `root`, then the built-in ones that they do not replace. */
+  listTemplates(root: string): Promise<readonly TemplateListing[]>
+  /** Copies the sample handler of a template to the folder `to`. TEMPLATE_NOT_FOUND. */
+  copyTemplate(root: string, lang: string, to: string): Promise<CopiedTemplate>
+  readonly gc: {
+    /** What runs left behind whose data directory nobody holds any more. */
+    list(): Promise<readonly Leftover[]>
+    remove(leftovers: readonly Leftover[]): Promise<void>
+  }
+  /** The engine that builds would use. ENGINE_NOT_FOUND. */
+  engine(): Promise<EngineDescription>
+  /** Looks at everything that faasdock needs and changes nothing. */
+  doctor(): Promise<readonly DoctorCheck[]>
+  /** Finds or installs an engine, and pulls or makes the base images that these functions are built on. */
+  setup(sources: readonly FunctionSource[], onOutput: (line: string) => void): Promise<void>
+}
+
+export interface TemplateListing {
+  /** What `lang:` says to mean it. */
+  readonly lang: string
+  /** `language` of template.yml. */
+  readonly language?: string
+  readonly origin: 'project' | 'built-in'
+}
+
+export interface CopiedTemplate {
+  /** Paths below the new folder. */
+  readonly files: readonly string[]
+  /** `welcome_message` of template.yml. */
+  readonly welcome?: string
+}
+
+export interface EngineDescription {
+  /** `unix:///var/run/docker.sock` */
+  readonly address: string
+  readonly version: string
+  readonly architecture: string
+}
+
+/** Making one reaches nothing. */
+export function createToolbox(options: ToolboxOptions): Promise<Toolbox> {
+  const { env } = options
+  const host = options.engine ?? env['FAASDOCK_ENGINE']
+  const asked = host === undefined || host === '' ? {} : { host }
+  const config = readConfig({ env, cwd: process.cwd(), flags: {} })
+  let found: Promise<{ engine: Engine; address: string }> | undefined
+  const docker = (): Promise<{ engine: Engine; address: string }> =>
+    (found ??= requireEngine({ env, ...asked }).then(({ engine }) => ({
+      engine: makeEngine(engine),
+      address: formatEngineAddress(engine),
+    })))
+  let builder: Promise<Builder> | undefined
+  const getBuilder = (): Promise<Builder> =>
+    (builder ??= docker().then((engine) => imageBuilder(config, engine)))
+
+  return Promise.resolve({
+    builder: {
+      build: async (source, build) => (await getBuilder()).build(source, build),
+      inputs: async (source) => (await getBuilder()).inputs(source),
+    },
+    shrinkwrap: (source, target) => shrinkwrap(source, target, { builtIn: TEMPLATES, env }),
+    push: async (image, onOutput, signal) =>
+      pushImage((await docker()).engine, image, await readRegistryConfig(env), onOutput, signal),
+    listTemplates: async (root) =>
+      (await listTemplates(root, TEMPLATES)).map(({ lang, language, origin }) => ({
+        lang,
+        ...(language !== undefined && { language }),
+        origin,
+      })),
+    copyTemplate: (root, lang, to) => copyTemplate(root, lang, to),
+    gc: {
+      list: async () =>
+        listLeftovers((await docker()).engine, ({ dataDir, host: owner }) =>
+          owner !== hostname() ? 'elsewhere' : dataDirOwner(dataDir) ? 'alive' : 'dead',
+        ),
+      remove: async (leftovers) => removeLeftovers((await docker()).engine, leftovers),
+    },
+    engine: async () => {
+      const { engine, address } = await docker()
+      const { version, architecture } = await engineFacts(engine)
+      return { address, version, architecture }
+    },
+    doctor: () =>
+      doctorReport({ env, ...asked, dataDir: config.dataDir, listen: config.host, port: config.port }),
+    setup: async (sources, onOutput) => {
+      const images = await baseImagesFor(sources, TEMPLATES)
+      const report = await setup({
+        env,
+        ...asked,
+        images: [...images, config.relayImage],
+        announce: onOutput,
+      })
+      for (const { image, state, detail } of report.images)
+        if (state === 'missing')
+          onOutput(`${image} is not on the engine and could not be had: ${detail ?? 'unknown'}`)
+    },
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  })
+}
+
+async function copyTemplate(root: string, lang: string, to: string): Promise<CopiedTemplate> {
+  const listed = (await listTemplates(root, TEMPLATES)).find((template) => template.lang === lang)
+  // Not listed: resolving says where it was looked for, and what could have been meant.
+  const { folder, handlerFolder, welcomeMessage } =
+    listed ?? (await resolveTemplate({ lang, root }, TEMPLATES))
+  if (folder === undefined) {
+    throw new FaasError('TEMPLATE_NOT_FOUND', {
+      message: `the template ${lang} has no sample handler`,
+      remedy: 'Make the handler folder yourself, with a Dockerfile in it.',
+    })
+  }
+  await cp(join(folder, handlerFolder), to, { recursive: true, errorOnExist: true, force: false })
+  const entries = await readdir(to, { recursive: true, withFileTypes: true })
+  const files = entries
+    .filter((entry) => entry.isFile())
+    .map((entry) => relative(to, join(entry.parentPath, entry.name)))
+  return { files: files.sort(), ...(welcomeMessage !== undefined && { welcome: welcomeMessage }) }
+}
