@@ -20,7 +20,10 @@ export interface BuildFlags {
 }
 
 export const engineOption = (): Option =>
-  flag('--engine <address>', 'address of the Docker engine (default: searched for) (env: DOCKER_HOST)')
+  flag(
+    '--engine <address>',
+    'address of the Docker engine (default: searched for) (env: FAASDOCK_ENGINE, DOCKER_HOST)',
+  )
 
 export const tagOption = (): Option =>
   flag('--tag <mode>', "what to add to the image's tag").choices(TAG_MODES)

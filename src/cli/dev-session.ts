@@ -177,7 +177,7 @@ export class DevSession implements Disposable {
     const chosen = this.#app.functions.list().find(({ spec }) => spec.name === name)
     this.#region.print(this.#context.print.colors.dim(`rebuilding ${name ?? 'all functions'}`))
     // What becomes of it comes as events.
-    this.#app.dev?.rebuild(chosen?.spec).catch(() => undefined)
+    this.#app.dev?.rebuild(chosen && formatRef(chosen.spec))
   }
 
   #act(action: KeyAction): void {

@@ -105,6 +105,14 @@ test('only the steps of a build are printed, and everything when asked', () => {
   expect(makeView(true).see({ type: 'build.output', ref, line: 'added 12 packages' })).toHaveLength(1)
 })
 
+test('a notice is one line, and is not kept in sight', () => {
+  const { see, view } = makeView()
+  const message = 'port 8080 is in use; the gateway is on 8081'
+  expect(see({ type: 'notice', level: 'info', message })).toEqual([message])
+  expect(see({ type: 'notice', level: 'error', message: 'x' })).toEqual(['x'])
+  expect(view.warnings()).toEqual([])
+})
+
 test('a broken stack file and a lost engine stay in sight until they are back', () => {
   const { see, view } = makeView()
   see({ type: 'stack.failed', file: '/p/mobile.yml', problem })

@@ -78,6 +78,8 @@ export class DevView {
           `✗ ${basename(event.file)}  cannot be used; what was read before goes on`,
           event.problem,
         )
+      case 'notice':
+        return [{ tone: event.level === 'info' ? 'plain' : 'bad', text: event.message }]
       case 'engine.lost':
         this.#engineWarning = `✗ the Docker engine went away: ${firstLine(event.reason)}`
         return [{ tone: 'bad', text: this.#engineWarning }]

@@ -20,7 +20,7 @@ const ENVIRONMENT = `
 Environment:
   OPENFAAS_URL       address of the gateway (--gateway)
   OPENFAAS_PREFIX    registry and user in the image name of new functions (new --prefix)
-  DOCKER_HOST        the engine (--engine)
+  FAASDOCK_ENGINE    address of the Docker engine (--engine), before DOCKER_HOST
   NO_COLOR           no colours, no matter where the output goes
   FORCE_COLOR        colours, no matter where the output goes
 
@@ -139,10 +139,10 @@ function readFlags(parser: Parser): { global: GlobalFlags; flags: Record<string,
   const flags: Record<string, unknown> = {}
   for (const line of lines)
     for (const [name, value] of Object.entries(line.opts())) {
-      if (names.has(name)) {
-        // A default of an inner command must not undo what was said outside.
-        if (line.getOptionValueSource(name) !== 'default' || !(name in global)) global[name] = value
-      } else flags[name] = value
+      // What nobody said is left out: the environment may say it, and an inner command must not undo an outer flag.
+      if (line.getOptionValueSource(name) === 'default') continue
+      if (names.has(name)) global[name] = value
+      else flags[name] = value
     }
   return { global, flags }
 }

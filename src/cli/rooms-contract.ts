@@ -1,6 +1,5 @@
 import type { Builder, FunctionSource } from '../core/builder.ts'
 import type { FunctionStatus } from '../core/function.ts'
-import type { DevLoop } from '../engine/dev-loop.ts'
 import type { StampedEvent } from '../engine/events.ts'
 
 /** What commands need beyond a gateway: an engine for builds and clean-up, or a platform of their own. */
@@ -11,7 +10,7 @@ export interface Rooms {
 
 type Env = Readonly<Record<string, string | undefined>>
 
-export interface ToolboxOptions {
+interface ToolboxOptions {
   /** `--engine`; absent means: search in the documented order. */
   readonly engine?: string
   readonly env: Env
@@ -36,11 +35,11 @@ export interface Toolbox extends AsyncDisposable {
   engine(): Promise<EngineDescription>
   /** Looks at everything that faasdock needs and changes nothing. */
   doctor(): Promise<readonly DoctorCheck[]>
-  /** Makes the machine ready: finds or installs an engine, pulls or makes base images. */
-  setup(onOutput: (line: string) => void, signal: AbortSignal): Promise<void>
+  /** Finds or installs an engine, and pulls or makes the base images that these functions are built on. */
+  setup(sources: readonly FunctionSource[], onOutput: (line: string) => void): Promise<void>
 }
 
-export interface TemplateListing {
+interface TemplateListing {
   /** What `lang:` says to mean it. */
   readonly lang: string
   /** `language` of template.yml. */
@@ -48,7 +47,7 @@ export interface TemplateListing {
   readonly origin: 'project' | 'built-in'
 }
 
-export interface CopiedTemplate {
+interface CopiedTemplate {
   /** Paths below the new folder. */
   readonly files: readonly string[]
   /** `welcome_message` of template.yml. */
@@ -72,7 +71,7 @@ export interface EngineDescription {
 }
 
 /** One thing that was looked at. `warn` works, but not as well as it could. */
-export interface DoctorCheck {
+interface DoctorCheck {
   readonly name: string
   readonly ok: 'ok' | 'warn' | 'fail'
   /** What was seen; may have several lines. */
@@ -110,7 +109,12 @@ export interface HostedApp extends AsyncDisposable {
     watch(watcher: (event: StampedEvent) => void, since?: number): Disposable
   }
   readonly functions: { list(namespace?: string): readonly FunctionStatus[] }
-  /** The loop that builds and deploys the stack; absent without one. Started by the command, once it watches the events. */
-  readonly dev?: Pick<DevLoop, 'start' | 'rebuild'>
+  /** The loop that builds and deploys the stack; absent without one. */
+  readonly dev?: {
+    /** Resolves when every function of the stack is ready or has failed for the first time. */
+    settled(): Promise<void>
+    /** Builds and deploys again; `name.namespace`, or all functions when none is named. */
+    rebuild(name?: string): void
+  }
   stop(options: { removeFunctions: boolean }): Promise<void>
 }

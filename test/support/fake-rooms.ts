@@ -102,13 +102,7 @@ export function makeFakeApp(url: string): FakeApp {
     stopped,
     rebuilt,
     functions: { list: () => statuses },
-    dev: {
-      start: () => settled,
-      rebuild(ref) {
-        rebuilt.push(ref?.name)
-        return Promise.resolve()
-      },
-    },
+    dev: { settled: () => settled, rebuild: (name) => void rebuilt.push(name) },
     settle: () => settle(),
     stop({ removeFunctions }) {
       stopped.push(removeFunctions)

@@ -1,4 +1,4 @@
-import { defineCommand, flag } from '../command.ts'
+import { defineCommand, flag, numberFlag } from '../command.ts'
 import type { Context } from '../command.ts'
 import { DevSession } from '../dev-session.ts'
 import { hostOptions } from '../host-flags.ts'
@@ -10,7 +10,11 @@ import { openApp } from './rooms.ts'
 
 /** The platform in this process, with a stack that is built, deployed and watched. */
 export const dev = defineCommand<HostFlags>({
-  options: [...hostOptions(), flag('--no-watch', 'build and deploy once; do not watch')],
+  options: [
+    ...hostOptions(),
+    numberFlag('--parallel <n>', 'how many builds at once (default: 4) (env: FAASDOCK_PARALLEL)', 1),
+    flag('--no-watch', 'build and deploy once; do not watch (env: FAASDOCK_WATCH=false)'),
+  ],
   details:
     'Runs until Ctrl-C, which removes what it started; a second Ctrl-C does not wait. On a terminal, ? lists the keys.\nWith --json every event is one JSON line on standard output.',
   examples: ['', '-f mobile.yml', '--port 9090 --filter "m-*"', '--json | jq .type'],
@@ -34,7 +38,7 @@ async function host(context: Context, app: HostedApp, began: number): Promise<nu
   const { print, signal } = context
   const session = new DevSession(context, app)
   try {
-    await Promise.race([app.dev?.start(), untilStopped(signal)])
+    await Promise.race([app.dev?.settled(), untilStopped(signal)])
     if (!signal.aborted) session.showStart((performance.now() - began) / 1000)
     await untilStopped(signal)
   } finally {

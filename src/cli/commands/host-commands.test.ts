@@ -64,6 +64,17 @@ describe('dev', () => {
     expect(started.forced).toEqual([])
   })
 
+  test('flags that nobody gave are left to the environment', async () => {
+    await using folder = await temporaryFolder()
+    await makeProject(folder.path)
+    const app = makeFakeApp('http://127.0.0.1:1')
+    const started = startCli(['dev', '-f', 'mobile.yml'], { cwd: folder.path, rooms: roomsOf({ app }) })
+    await eventually(() => app.settings)
+    expect(app.settings?.flags).toEqual({})
+    started.interrupt()
+    await started.exit
+  })
+
   test('a second Ctrl-C does not wait for the stop', async () => {
     await using folder = await temporaryFolder()
     await makeProject(folder.path)
@@ -142,7 +153,7 @@ describe('dev', () => {
     await eventually(() => app.rebuilt.length === 1)
     started.stdin.write('ra')
     await eventually(() => app.rebuilt.length === 2)
-    expect(app.rebuilt).toEqual(['m-search', undefined])
+    expect(app.rebuilt).toEqual(['m-search.openfaas-fn', undefined])
     started.stdin.write('e')
     await eventually(() => started.stdout.text.includes('errors only'))
     started.stdin.write('q')

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { cli, temporaryFolder } from '../../../test/support/cli.ts'
 import { startFakeGateway } from '../../../test/support/fake-gateway.ts'
+import type { Toolbox } from '../rooms-contract.ts'
 import { makeFakeToolbox, roomsOf } from '../../../test/support/fake-rooms.ts'
 
 /** A project with functions of these names, and a ready-made one. */
@@ -279,6 +280,26 @@ describe('doctor', () => {
     expect(JSON.parse((await cli(['doctor', '--json'], { rooms })).out)).toMatchObject({ checks })
     const fine = roomsOf({ toolbox: makeFakeToolbox({ doctor: () => Promise.resolve(checks.slice(0, 1)) }) })
     expect((await cli(['doctor'], { rooms: fine })).code).toBe(0)
+  })
+})
+
+describe('setup', () => {
+  test('makes the engine and the base images of the stack ready, and says what it does', async () => {
+    await using folder = await temporaryFolder()
+    await makeProject(folder.path, ['a'])
+    const asked: string[] = []
+    const setup: Toolbox['setup'] = (sources, onOutput) => {
+      asked.push(...sources.map(({ name }) => name))
+      onOutput('pulling node:22')
+      return Promise.resolve()
+    }
+    const rooms = roomsOf({ toolbox: makeFakeToolbox({ setup }) })
+    const { out } = await cli(['setup', '-f', 'mobile.yml'], { cwd: folder.path, rooms })
+    expect(asked).toEqual(['a'])
+    expect(out).toBe('pulling node:22\nready: Docker 20.10.1 (amd64) at unix:///run/test.sock\n')
+    const json = await cli(['setup', '--json'], { cwd: folder.path, rooms })
+    expect(JSON.parse(json.out)).toMatchObject({ version: '20.10.1' })
+    expect(json.err).toContain('pulling')
   })
 })
 

@@ -1,4 +1,5 @@
 import { defineCommand } from '../command.ts'
+import { DevView } from '../dev-view.ts'
 import { hostOptions } from '../host-flags.ts'
 import type { HostFlags } from '../host-flags.ts'
 import { untilStopped } from '../until-stopped.ts'
@@ -13,9 +14,11 @@ export const serve = defineCommand<HostFlags>({
     const { print, signal } = context
     const app = await openApp(context, flags)
     try {
+      const view = new DevView({ verbose: print.verbose })
       using _events = app.events.watch((event) => {
         if (print.json) print.record(event)
-      })
+        else for (const { text } of view.see(event)) print.say(text)
+      }, 0)
       const functions = app.functions.list().length
       if (print.json)
         print.record({
