@@ -71,7 +71,12 @@ export class DevView {
         return [{ tone: 'bad', text: `! ${event.ref.name}  a replica ended: ${event.reason}` }]
       case 'stack.read':
         this.#stackWarning = undefined
-        return [{ tone: 'detail', text: `${basename(event.file)}  read, ${event.functions} functions` }]
+        return [
+          {
+            tone: 'detail',
+            text: `${basename(event.file)}  read, ${event.functions} ${event.functions === 1 ? 'function' : 'functions'}`,
+          },
+        ]
       case 'stack.failed':
         this.#stackWarning = `✗ ${basename(event.file)}  ${firstLine(event.problem.message)}`
         return problemLines(
