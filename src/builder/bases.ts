@@ -3,7 +3,7 @@ import type { Engine } from '../docker/client.ts'
 import { findImage, pullImage } from '../docker/images.ts'
 import { loginFor } from '../docker/registry-config.ts'
 import type { RegistryConfig } from '../docker/registry-config.ts'
-import { buildFailure, StepLog } from '../docker/step-log.ts'
+import { buildFailure, saidBy, StepLog } from '../docker/step-log.ts'
 import { baseImages } from './dockerfile.ts'
 import type { BaseImage } from './dockerfile.ts'
 
@@ -50,6 +50,6 @@ async function pullBase({ image, platform }: BaseImage, wanted: BasesWanted): Pr
   } catch (error) {
     signal.throwIfAborted()
     if (error instanceof FaasError) throw error
-    throw buildFailure({ name, step: new StepLog(`FROM ${image}`), reason: (error as Error).message })
+    throw buildFailure({ name, step: new StepLog(`FROM ${image}`), reason: saidBy(error) })
   }
 }

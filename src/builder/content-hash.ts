@@ -47,7 +47,10 @@ export class FileHashes {
 async function hashFile(entry: FileEntry, signal?: AbortSignal): Promise<string> {
   const hash = createHash('sha256')
   try {
-    for await (const chunk of createReadStream(entry.file, { signal })) hash.update(chunk as Buffer)
+    for await (const chunk of createReadStream(entry.file)) {
+      signal?.throwIfAborted()
+      hash.update(chunk as Buffer)
+    }
   } catch (error) {
     signal?.throwIfAborted()
     throw new FaasError('FILE_NOT_READABLE', {

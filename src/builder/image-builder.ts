@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { resolve } from 'node:path'
 import type { Builder, BuildOptions, BuildResult, FunctionSource } from '../core/builder.ts'
 import type { Engine } from '../docker/client.ts'
@@ -15,7 +16,7 @@ import { isDockerfileLang, projectTemplateFolder, resolveTemplate } from './temp
 import { Flights, makeTurns } from './turns.ts'
 
 /** On every image we build: the hash of what it was built from. How an image of the same content is found again. */
-export const CONTENT_LABEL = 'com.faasdock.content'
+const CONTENT_LABEL = 'com.faasdock.content'
 
 /** Builds at once. They are bound by CPU and network, and the functions that run need some of both. */
 const BUILDS_AT_ONCE = 2
@@ -56,6 +57,8 @@ export function createImageBuilder(given: ImageBuilderOptions): Builder {
   async function build(source: FunctionSource, options: BuildOptions): Promise<BuildResult> {
     const { signal } = options
     signal.throwIfAborted()
+    // One signal may stop fifty builds, and each of them listens: that is no leak to be warned of.
+    setMaxListeners(0, signal)
     const onOutput = tidied(options.onOutput ?? (() => undefined))
     const planned = await plan(source, options, onOutput)
     const contentHash = planned.hash

@@ -10,7 +10,7 @@ import { nearest } from './nearest.ts'
 const run = promisify(execFile)
 
 /** How `--tag` derives an image's tag (contract 5.5). */
-export const TAG_MODES = ['latest', 'sha', 'branch', 'describe', 'digest'] as const
+const TAG_MODES = ['latest', 'sha', 'branch', 'describe', 'digest'] as const
 export type TagMode = (typeof TAG_MODES)[number]
 
 /** Reads the value of `--tag`; case does not count, empty and `default` mean `latest`. BAD_USAGE names the modes. */

@@ -8,7 +8,7 @@ import { readTemplateYml } from './template-yml.ts'
 import type { TemplateYml } from './template-yml.ts'
 
 /** The lang of a function that brings its own Dockerfile. */
-export const DOCKERFILE_LANG = 'dockerfile'
+const DOCKERFILE_LANG = 'dockerfile'
 
 /** A template, found. */
 export interface Template extends TemplateYml {

@@ -16,7 +16,7 @@ interface Place {
   readonly mode: number
 }
 
-export type FolderEntry = Place & { readonly kind: 'folder' }
+type FolderEntry = Place & { readonly kind: 'folder' }
 /** A file on disk: `file` is absolute. */
 export type FileEntry = Place & { readonly kind: 'file'; readonly file: string; readonly stamp: FileStamp }
 /** A file that is on no disk. */

@@ -4,7 +4,7 @@ import { engineFailure } from './errors.ts'
 import type { BuildImage, ImageBuild } from './image-build.ts'
 import { followBuild } from './progress.ts'
 import type { RegistryConfig } from './registry-config.ts'
-import { buildFailure } from './step-log.ts'
+import { buildFailure, saidBy } from './step-log.ts'
 
 /** Builds with the engine's classic builder, which every engine has and which needs no Docker client. */
 export function makeClassicBuild(engine: Engine, registryConfig: () => Promise<RegistryConfig>): BuildImage {
@@ -56,7 +56,7 @@ function failureOf(stream: Readable): () => Error | undefined {
 
 /** The engine refuses a Dockerfile it cannot parse before the stream begins: that is the build's failure, not the engine's. */
 function asBuildFailure(error: unknown, { name }: ImageBuild): Error {
-  const { statusCode, json, message } = error as Error & { statusCode?: number; json?: { message?: string } }
+  const { statusCode } = error as Error & { statusCode?: number }
   if (statusCode === undefined) return engineFailure(error, `build ${name}`)
-  return buildFailure({ name, reason: json?.message ?? message })
+  return buildFailure({ name, reason: saidBy(error) })
 }

@@ -52,8 +52,14 @@ export function buildFailure({ name, step, reason, exitCode }: StepFailure): Faa
   })
 }
 
+/** What the engine said, without the client library's `(HTTP code 400) unexpected - ` before it. */
+export function saidBy(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error)
+  return message.replace(/^\(HTTP code \d+\) .*? - /, '').trim()
+}
+
 /** What Linux, Go, Node and Docker all call it. */
-export function isDiskFull(text: string): boolean {
+function isDiskFull(text: string): boolean {
   return /no space left on device|\bENOSPC\b|disk quota exceeded/i.test(text)
 }
 
