@@ -1,30 +1,51 @@
 import { createHash } from 'node:crypto'
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { dirname, join } from 'node:path'
 import { announce, mustRun } from './run-tool.mjs'
 
-const STAMP = 'dist/.faasdock-build'
+const DIST = 'dist'
+/** Beside dist, because source maps name sources by a path from where they are. */
+const NEXT = 'dist.next'
+const STAMP = '.faasdock-build'
 
-/** Compiles src to dist when a source changed since the last time. Other files (SQL, pages) are copied beside. */
+/** Whether src is as it was when dist was made. */
+export function isBuilt(root) {
+  return readText(join(root, DIST, STAMP)) === signatureOf(root, sourcesOf(root))
+}
+
+/**
+ * Compiles src to dist when a source changed since the last time. Other files (SQL, pages) are copied beside. The new
+ * build is made next to the old one and takes its place when it is whole: what runs meanwhile finds all its files, and
+ * a build that fails changes nothing.
+ */
 export async function compile(root) {
+  if (isBuilt(root)) return
+  announce('Building')
   const sources = sourcesOf(root)
   const signature = signatureOf(root, sources)
-  if (readText(join(root, STAMP)) === signature) return
-  announce('Building')
-  prune(root, sources)
-  await mustRun(
-    process.execPath,
-    [join(root, 'node_modules/typescript/bin/tsc'), '-p', 'tsconfig.build.json'],
-    {
-      cwd: root,
-      remedy: 'Correct the sources, then start again.',
-    },
-  )
+  seed(root, sources)
+  const tsc = join(root, 'node_modules/typescript/bin/tsc')
+  const buildInfo = join(NEXT, '.tsbuildinfo')
+  const options = ['-p', 'tsconfig.build.json', '--outDir', NEXT, '--tsBuildInfoFile', buildInfo]
+  await mustRun(process.execPath, [tsc, ...options], {
+    cwd: root,
+    remedy: 'Correct the sources, then start again.',
+  })
   for (const path of sources.filter((source) => !isTypeScript(source))) {
-    mkdirSync(dirname(join(root, 'dist', path)), { recursive: true })
-    cpSync(join(root, 'src', path), join(root, 'dist', path))
+    mkdirSync(dirname(join(root, NEXT, path)), { recursive: true })
+    cpSync(join(root, 'src', path), join(root, NEXT, path))
   }
-  writeFileSync(join(root, STAMP), signature)
+  writeFileSync(join(root, NEXT, STAMP), signature)
+  replace(root)
 }
 
 /** Files below src that the build is made of, relative to it. */
@@ -53,20 +74,25 @@ export function signatureOf(root, sources) {
   return hash.digest('hex')
 }
 
-/** Removes what an earlier build left of sources that are gone; all of it when it is unknown how far that build came. */
-function prune(root, sources) {
-  const dist = join(root, 'dist')
-  if (!existsSync(join(root, STAMP))) {
-    rmSync(dist, { recursive: true, force: true })
-    return
-  }
-  rmSync(join(root, STAMP))
-  const kept = new Set(sources.flatMap(outputsOf))
-  for (const entry of readdirSync(dist, { recursive: true, withFileTypes: true })) {
+/** Begins the next build with what the last one made, which the compiler need not make again, less what has no source any more. */
+function seed(root, sources) {
+  const next = join(root, NEXT)
+  rmSync(next, { recursive: true, force: true })
+  if (!existsSync(join(root, DIST, STAMP))) return
+  cpSync(join(root, DIST), next, { recursive: true })
+  const kept = new Set(['.tsbuildinfo', ...sources.flatMap(outputsOf)])
+  for (const entry of readdirSync(next, { recursive: true, withFileTypes: true })) {
     const path = join(entry.parentPath ?? entry.path, entry.name)
-    const relative = path.slice(dist.length + 1)
-    if (entry.isFile() && relative !== '.tsbuildinfo' && !kept.has(relative)) rmSync(path)
+    if (entry.isFile() && !kept.has(path.slice(next.length + 1))) rmSync(path)
   }
+}
+
+function replace(root) {
+  const [dist, next, old] = [DIST, NEXT, `${DIST}.old`].map((name) => join(root, name))
+  rmSync(old, { recursive: true, force: true })
+  if (existsSync(dist)) renameSync(dist, old)
+  renameSync(next, dist)
+  rmSync(old, { recursive: true, force: true })
 }
 
 function outputsOf(source) {

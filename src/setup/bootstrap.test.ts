@@ -1,4 +1,5 @@
-import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { spawnSync } from 'node:child_process'
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -10,6 +11,9 @@ interface Scripts {
   'compile.mjs': {
     sourcesOf: (root: string) => string[]
     signatureOf: (root: string, sources: string[]) => string
+  }
+  'one-at-a-time.mjs': {
+    oneAtATime: <T>(root: string, work: () => Promise<T>, folder: string) => Promise<T>
   }
   'run-tool.mjs': {
     mayInstallPackages: (osReleaseFile: string, uid: number) => boolean
@@ -134,6 +138,42 @@ describe('the build', () => {
     const before = await signature()
     await write(path, content)
     expect(await signature()).toBe(before)
+  })
+})
+
+describe('set-ups of one folder', () => {
+  test('run one after the other', async () => {
+    const { oneAtATime } = await script('one-at-a-time.mjs')
+    const order: string[] = []
+    let finish: () => void = () => undefined
+    const first = oneAtATime(
+      '/x',
+      async () => {
+        await new Promise<void>((resolve) => (finish = resolve))
+        order.push('first')
+      },
+      root,
+    )
+    const second = oneAtATime('/x', () => Promise.resolve(order.push('second')), root)
+    await oneAtATime('/another', () => Promise.resolve(order.push('another')), root)
+    finish()
+    await Promise.all([first, second])
+    expect(order).toEqual(['another', 'first', 'second'])
+    expect(await readdir(root)).toEqual([])
+  })
+
+  test('do not wait for one that died', async () => {
+    const { oneAtATime } = await script('one-at-a-time.mjs')
+    const { createHash } = await import('node:crypto')
+    const dead = spawnSync(process.execPath, ['-e', '']).pid
+    await write(`faasdock-${createHash('sha256').update('/x').digest('hex').slice(0, 12)}.lock`, String(dead))
+    expect(await oneAtATime('/x', () => Promise.resolve('done'), root)).toBe('done')
+  })
+
+  test('that fail give way', async () => {
+    const { oneAtATime } = await script('one-at-a-time.mjs')
+    await expect(oneAtATime('/x', () => Promise.reject(new Error('no')), root)).rejects.toThrow('no')
+    expect(await readdir(root)).toEqual([])
   })
 })
 
