@@ -27,7 +27,10 @@ console.log(`${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} ski
 
 /** An engine and the tests' base images. Without them the tests that need Docker are skipped, or fail where they are required. */
 async function provideDocker() {
-  if (args.some((arg, index) => arg === 'unit' && args[index - 1] === '--project')) return
+  if (
+    args.some((arg, index) => arg === '--project=unit' || (arg === 'unit' && args[index - 1] === '--project'))
+  )
+    return
   const { setup } = await import('../dist/setup/setup.js')
   try {
     const host = process.env.FAASDOCK_ENGINE

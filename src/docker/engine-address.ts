@@ -8,7 +8,7 @@ export interface SocketAddress {
   readonly socketPath: string
 }
 
-export interface TcpAddress {
+interface TcpAddress {
   readonly protocol: 'http' | 'https'
   readonly host: string
   readonly port: number

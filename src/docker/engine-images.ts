@@ -110,18 +110,6 @@ export async function buildImage(
   await expectOk(answer, `build ${options.tags.join(', ')}`, options.onOutput)
 }
 
-/** Gives an image of the engine one more name. */
-export async function tagImage(engine: EngineAddress, image: string, name: string): Promise<void> {
-  const { repository, tag } = splitTag(name)
-  const query = new URLSearchParams({ repo: repository, tag })
-  const answer = await ask(engine, {
-    method: 'POST',
-    path: `/images/${encodeURIComponent(image)}/tag?${query.toString()}`,
-  })
-  if (answer.status >= 300) throw failed(`name an image ${name}`, await readFailure(answer))
-  answer.body.resume()
-}
-
 async function ask(engine: EngineAddress, call: EngineCall): Promise<EngineAnswer> {
   try {
     return await callEngine(engine, call)

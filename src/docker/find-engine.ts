@@ -10,7 +10,6 @@ import { pingEngine } from './engine-ping.ts'
 import type { PingResult } from './engine-ping.ts'
 
 export type { EngineAddress } from './engine-address.ts'
-export type { EngineAttempt } from './engine-missing.ts'
 
 export interface FindEngineOptions {
   /** `--engine` or FAASDOCK_ENGINE. */
