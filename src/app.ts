@@ -86,7 +86,7 @@ export async function createApp(config: Config, parts: Partial<Parts> = {}): Pro
 
 async function open(config: Config, parts: Partial<Parts>, closers: Closers): Promise<App> {
   const clock = systemClock
-  const lock = closers.use(lockDataDir(config.dataDir))
+  const lock = closers.use(lockDataDir(config.dataDir, config.stack === undefined))
   const registry = closers.use(openRegistry(config.dataDir))
   const events = new Events(clock)
   const log = eventLog(events)
@@ -223,7 +223,7 @@ async function openDevLoop(
     ...(regex !== undefined && { regex }),
     ...(namespace !== undefined && { namespace }),
   }
-  const builder = parts.builder ?? (await imageBuilder(config, await docker()))
+  const builder = parts.builder ?? imageBuilder(config, await docker())
   const watcher = parts.watcher ?? new ChokidarWatcher()
   const secretsFolder = (root: string): string => join(root, '.secrets')
   const loop = new DevLoop(

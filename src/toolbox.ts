@@ -16,7 +16,7 @@ import { pushImage } from './docker/push.ts'
 import type { Leftover } from './docker/leftovers.ts'
 import { listLeftovers, removeLeftovers } from './docker/leftovers.ts'
 import { readRegistryConfig } from './docker/registry-config.ts'
-import { dataDirOwner } from './registry/data-lock.ts'
+import { dataDirState } from './registry/data-lock.ts'
 import type { DoctorCheck } from './setup/doctor.ts'
 import { doctorReport } from './setup/doctor.ts'
 import { setup } from './setup/setup.ts'
@@ -111,7 +111,7 @@ export function createToolbox(options: ToolboxOptions): Promise<Toolbox> {
     gc: {
       list: async () =>
         listLeftovers((await docker()).engine, ({ dataDir, host: owner }) =>
-          owner !== hostname() ? 'elsewhere' : dataDirOwner(dataDir) ? 'alive' : 'dead',
+          owner === hostname() ? dataDirState(dataDir) : 'elsewhere',
         ),
       remove: async (leftovers) => removeLeftovers((await docker()).engine, leftovers),
     },

@@ -230,7 +230,8 @@ export async function execOutput(
 export async function imageEnv(engine: Engine, image: string): Promise<readonly string[]> {
   try {
     const { Config } = await engine.getImage(image).inspect()
-    return Config.Env ?? []
+    // Null for an image that sets nothing, whatever the types say.
+    return (Config.Env) ?? []
   } catch (error) {
     if (isMissing(error)) return []
     throw engineFailure(error, `inspect the image ${image}`)
@@ -243,27 +244,44 @@ export async function removeContainersOf(engine: Engine, instance: string): Prom
   await Promise.all(containers.map(({ Id }) => removeContainer(engine, Id)))
 }
 
+/** What of the engine's answer is read; on a container that just ended, any of it may be missing. */
+interface Stats {
+  readonly cpu_stats?: CpuStats
+  readonly precpu_stats?: CpuStats
+  readonly memory_stats?: { readonly usage?: number; readonly stats?: { readonly inactive_file?: number } }
+}
+
+interface CpuStats {
+  readonly cpu_usage?: { readonly total_usage?: number }
+  readonly system_cpu_usage?: number
+  readonly online_cpus?: number
+}
+
 /** CPU and memory of several containers together, measured over about a second. Gone ones count nothing. */
 export async function containersUsage(
   engine: Engine,
   ids: readonly string[],
 ): Promise<{ cpuMillis: number; memoryBytes: number }> {
   const stats = await Promise.all(
-    ids.map((id) =>
-      engine
-        .getContainer(id)
-        .stats({ stream: false })
-        .catch(() => undefined),
+    ids.map(
+      async (id) =>
+        (await engine
+          .getContainer(id)
+          .stats({ stream: false })
+          .catch(() => ({}))) as Stats,
     ),
   )
-  let [cpuMillis, memoryBytes] = [0, 0]
-  for (const one of stats) {
-    if (!one) continue
-    const [now, before] = [one.cpu_stats, one.precpu_stats]
-    const ran = now.cpu_usage.total_usage - before.cpu_usage.total_usage
-    const passed = (now.system_cpu_usage ?? 0) - (before.system_cpu_usage ?? 0)
-    if (passed > 0) cpuMillis += (ran / passed) * (now.online_cpus || 1) * 1000
-    memoryBytes += Math.max(0, (one.memory_stats.usage ?? 0) - (one.memory_stats.stats?.inactive_file ?? 0))
-  }
-  return { cpuMillis: Math.round(cpuMillis), memoryBytes }
+  const sum = (values: number[]): number => values.reduce((total, value) => total + value, 0)
+  return { cpuMillis: Math.round(sum(stats.map(cpuMillisOf))), memoryBytes: sum(stats.map(memoryOf)) }
+}
+
+function cpuMillisOf({ cpu_stats: now, precpu_stats: before }: Stats): number {
+  const ran = (now?.cpu_usage?.total_usage ?? 0) - (before?.cpu_usage?.total_usage ?? 0)
+  const passed = (now?.system_cpu_usage ?? 0) - (before?.system_cpu_usage ?? 0)
+  return passed > 0 ? (ran / passed) * (now?.online_cpus ?? 1) * 1000 : 0
+}
+
+/** Without the page cache that the kernel would give back: what `docker stats` shows. */
+function memoryOf({ memory_stats: memory }: Stats): number {
+  return Math.max(0, (memory?.usage ?? 0) - (memory?.stats?.inactive_file ?? 0))
 }

@@ -50,16 +50,21 @@ async function follow(
   let stream: Readable | undefined = first
   while (!signal.aborted) {
     const reason: string = await readEvents(stream, watch, signal)
-    if (signal.aborted) return
+    if (isOver(signal)) return
     watch.onLost(reason)
     stream = undefined
     while (stream === undefined) {
       await pause(systemClock, RETRY_MS, signal)
-      if (signal.aborted) return
+      if (isOver(signal)) return
       stream = await subscribe(engine, instance).catch(() => undefined)
     }
     watch.onBack()
   }
+}
+
+/** A call, because the compiler does not expect a signal to abort during an await. */
+function isOver(signal: AbortSignal): boolean {
+  return signal.aborted
 }
 
 /** Reads events until the stream ends; resolves with why. */

@@ -18,8 +18,8 @@ export interface InstanceHome {
   readonly host: string
 }
 
-/** `elsewhere`: another machine's, which nobody here can judge. */
-export type InstanceState = 'alive' | 'dead' | 'elsewhere'
+/** `kept`: meant to run on by itself. `elsewhere`: another machine's, which nobody here can judge. */
+export type InstanceState = 'alive' | 'kept' | 'dead' | 'elsewhere'
 
 /** Everything on the engine that carries our labels and belongs to no living instance. Containers first. */
 export async function listLeftovers(

@@ -1,4 +1,4 @@
-import { networkInterfaces } from 'node:os'
+import { createServer } from 'node:net'
 import type { Engine } from './client.ts'
 import { engineFailure, isMissing } from './errors.ts'
 import { LABEL, ownedBy } from './labels.ts'
@@ -29,15 +29,24 @@ export async function ensureNetwork(
     const gateways = (network.IPAM?.Config ?? []).flatMap(({ Gateway }) =>
       Gateway ? [Gateway.split('/')[0]] : [],
     )
-    const own = new Set(
-      Object.values(networkInterfaces()).flatMap(
-        (addresses) => addresses?.map(({ address }) => address) ?? [],
-      ),
-    )
-    return { id, name, hostAddress: gateways.find((address) => address !== undefined && own.has(address)) }
+    const [gateway] = gateways
+    const isOurs = gateway !== undefined && (await isLocalAddress(gateway))
+    return { id, name, hostAddress: isOurs ? gateway : undefined }
   } catch (error) {
     throw engineFailure(error, `make the network ${name}`)
   }
+}
+
+/**
+ * Whether an address is this very host's: only then can it be listened on. (The list of interfaces does not tell: it
+ * leaves out a bridge that no container is on yet.)
+ */
+function isLocalAddress(address: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer()
+    server.once('error', () => resolve(false))
+    server.listen(0, address, () => server.close(() => resolve(true)))
+  })
 }
 
 async function createNetwork(

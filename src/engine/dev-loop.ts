@@ -6,7 +6,7 @@ import { formatRef } from '../core/function.ts'
 import type { Log } from '../core/log.ts'
 import type { Registry } from '../core/registry.ts'
 import type { Stack, StackFunction } from '../core/stack.ts'
-import type { Watcher } from '../core/watcher.ts'
+import type { FileChange, Watcher } from '../core/watcher.ts'
 import type { Events } from './events.ts'
 import { FunctionLoop } from './function-loop.ts'
 import type { Functions } from './functions.ts'
@@ -45,6 +45,8 @@ interface SourceLoop {
   readonly loop: FunctionLoop
   inputs: readonly string[]
   quiet?: Disposable
+  /** What to name as the cause of the next turn. */
+  changed?: string
 }
 
 /** File saved → built → deployed, per function: neighbours never wait for, or cancel, each other. */
@@ -117,14 +119,13 @@ export class DevLoop implements AsyncDisposable {
         const isSame = JSON.stringify(known.current) === JSON.stringify(fn)
         known.current = fn
         known.inputs = await this.#inputsOf(fn)
-        if (!isSame) turns.push(known.loop.request())
+        if (!isSame) turns.push(unattended(known.loop.request()))
       } else {
         const loop = new FunctionLoop(this.#parts.clock, false, (signal) => this.#turn(key, signal))
         this.#sources.set(key, { current: fn, loop, inputs: await this.#inputsOf(fn) })
-        turns.push(loop.request())
+        turns.push(unattended(loop.request()))
       }
     }
-    for (const turn of turns) turn.catch(() => undefined)
     for (const [key, source] of this.#sources) {
       if (wanted.has(key)) continue
       this.#sources.delete(key)
@@ -200,11 +201,12 @@ export class DevLoop implements AsyncDisposable {
     this.#watched = list.join('\n')
     // The new watch sees before the old one closes its eyes.
     const old = this.#watch
-    this.#watch = await this.#parts.watcher.watch(list, (path) => this.#onChange(path))
+    this.#watch = await this.#parts.watcher.watch(list, (change) => this.#onChange(change))
     await old?.[Symbol.asyncDispose]()
   }
 
-  #onChange(path: string): void {
+  #onChange(change: FileChange): void {
+    const { path } = change
     const { clock, events } = this.#parts
     const stack = this.#stack
     if (!stack) return
@@ -216,9 +218,12 @@ export class DevLoop implements AsyncDisposable {
     }
     for (const source of this.#sources.values()) {
       if (!source.inputs.some((input) => isWithin(path, input))) continue
-      if (!source.quiet) events.emit({ type: 'source.changed', ref: refOf(source.current), path })
+      // A save is often a temporary file that is renamed: what is there afterwards is what was saved.
+      if (!change.isGone || source.changed === undefined) source.changed = path
       source.quiet?.[Symbol.dispose]()
       source.quiet = clock.after(QUIET_MS, () => {
+        events.emit({ type: 'source.changed', ref: refOf(source.current), path: source.changed ?? path })
+        delete source.changed
         delete source.quiet
         source.loop.request().catch(() => undefined)
       })
@@ -237,6 +242,12 @@ export class DevLoop implements AsyncDisposable {
       events.emit({ type: 'stack.failed', file: this.#options.file, problem })
     }
   }
+}
+
+/** A promise that nobody has to wait for: failures are told by events. */
+function unattended(turn: Promise<void>): Promise<void> {
+  turn.catch(() => undefined)
+  return turn
 }
 
 function refOf({ spec }: StackFunction): FunctionRef {

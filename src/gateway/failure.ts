@@ -1,4 +1,4 @@
-import { FaasError } from '../core/errors.ts'
+import type { FaasError } from '../core/errors.ts'
 import type { ErrorCode } from '../core/errors.ts'
 
 /** The one table from code to HTTP status; a new code does not compile until it is placed. */

@@ -173,7 +173,7 @@ export class ReplicaSet {
       }
     })
     await Promise.all(starts)
-    if (failure !== undefined) throw failure
+    if (failure !== undefined) throw failure as Error
     signal.throwIfAborted()
   }
 

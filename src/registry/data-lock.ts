@@ -1,10 +1,12 @@
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { FaasError } from '../core/errors.ts'
 
 const LOCK_FILE = 'lock'
 const OWNER_FILE = 'owner.json'
+/** Says that what runs for this folder is meant to run on without us. */
+const KEEP_FILE = 'keep'
 
 /** Who holds a data directory. */
 export interface LockOwner {
@@ -23,8 +25,9 @@ export interface DataLock extends Disposable {
 /**
  * Takes a data directory for this process, or throws DATA_LOCKED naming who has it. The lock is SQLite's own file
  * lock: the operating system lets go of it however the process ends, so there is nothing stale to clean up.
+ * `keepsFunctions`: what runs stays when this process ends, so it is nobody's leftover.
  */
-export function lockDataDir(dataDir: string): DataLock {
+export function lockDataDir(dataDir: string, keepsFunctions = false): DataLock {
   makeDataDir(dataDir)
   const file = join(dataDir, LOCK_FILE)
   const ownerFile = join(dataDir, OWNER_FILE)
@@ -41,6 +44,8 @@ export function lockDataDir(dataDir: string): DataLock {
   }
   const owner = { pid: process.pid, startedAt: new Date().toISOString() }
   writeFileSync(ownerFile, JSON.stringify(owner))
+  if (keepsFunctions) writeFileSync(join(dataDir, KEEP_FILE), '')
+  else rmSync(join(dataDir, KEEP_FILE), { force: true })
   return {
     announce: (url) => writeFileSync(ownerFile, JSON.stringify({ ...owner, url })),
     [Symbol.dispose]: () => {
@@ -52,13 +57,19 @@ export function lockDataDir(dataDir: string): DataLock {
 }
 
 /** Who holds a data directory right now; undefined when nobody does. */
-export function dataDirOwner(dataDir: string): LockOwner | undefined {
+function dataDirOwner(dataDir: string): LockOwner | undefined {
   const owner = readOwner(dataDir)
   if (!owner) return undefined
   const db = tryLock(join(dataDir, LOCK_FILE))
   if (!db) return owner
   db.close()
   return undefined
+}
+
+/** `alive`: somebody holds it. `kept`: nobody does, and what runs for it is meant to. `dead`: nobody will look after it. */
+export function dataDirState(dataDir: string): 'alive' | 'kept' | 'dead' {
+  if (dataDirOwner(dataDir)) return 'alive'
+  return existsSync(join(dataDir, KEEP_FILE)) ? 'kept' : 'dead'
 }
 
 /** The lock file, locked; undefined when somebody else has it. */

@@ -31,7 +31,7 @@ export class UndiciTransport implements Transport {
       }
       const options: Dispatcher.DispatchOptions = {
         path: request.path,
-        method: request.method as Dispatcher.HttpMethod,
+        method: request.method,
         headers: request.headers as string[],
         body: request.body as Readable | Uint8Array | null,
       }
@@ -78,8 +78,8 @@ export class UndiciTransport implements Transport {
     return pool
   }
 
-  #explain(error: Error & { code?: string }, signal: AbortSignal): unknown {
-    if (signal.aborted) return signal.reason
+  #explain(error: Error & { code?: string }, signal: AbortSignal): Error {
+    if (signal.aborted) return signal.reason as Error
     if (error instanceof FaasError) return error
     if (error.code === 'UND_ERR_HEADERS_TIMEOUT') {
       const seconds = this.#options.answerTimeoutMs / 1000

@@ -1,6 +1,6 @@
 import { watch } from 'chokidar'
 import type { FSWatcher } from 'chokidar'
-import type { Watcher } from '../core/watcher.ts'
+import type { FileChange, Watcher } from '../core/watcher.ts'
 
 /** Folders that hold nothing that was written by hand. */
 const IGNORED_FOLDERS = new Set(['.git', 'node_modules', '__pycache__', '.venv', '.pytest_cache', '.tox'])
@@ -12,7 +12,7 @@ const EDITOR_FILE =
 export class ChokidarWatcher implements Watcher {
   readonly #open = new Set<FSWatcher>()
 
-  async watch(paths: readonly string[], onChange: (path: string) => void): Promise<AsyncDisposable> {
+  async watch(paths: readonly string[], onChange: (change: FileChange) => void): Promise<AsyncDisposable> {
     const roots = new Set(paths)
     const watcher = watch([...paths], {
       ignoreInitial: true,
@@ -21,7 +21,7 @@ export class ChokidarWatcher implements Watcher {
       followSymlinks: false,
     })
     this.#open.add(watcher)
-    watcher.on('all', (_event, path) => onChange(path))
+    watcher.on('all', (event, path) => onChange({ path, isGone: event === 'unlink' || event === 'unlinkDir' }))
     // One folder that cannot be watched must not end the watching of the others.
     watcher.on('error', () => undefined)
     await new Promise<void>((resolve) => watcher.once('ready', resolve))

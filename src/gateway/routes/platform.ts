@@ -1,7 +1,7 @@
 import { PassThrough, Readable } from 'node:stream'
 import type Router from '@koa/router'
 import { FaasError } from '../../core/errors.ts'
-import { parseRef } from '../../core/function.ts'
+import type { parseRef } from '../../core/function.ts'
 import type { LogQuery, Provider } from '../../core/provider.ts'
 import type { Registry } from '../../core/registry.ts'
 import type { Events } from '../../engine/events.ts'
