@@ -231,7 +231,7 @@ export async function imageEnv(engine: Engine, image: string): Promise<readonly 
   try {
     const { Config } = await engine.getImage(image).inspect()
     // Null for an image that sets nothing, whatever the types say.
-    return (Config.Env) ?? []
+    return (Config as { Env: string[] | null }).Env ?? []
   } catch (error) {
     if (isMissing(error)) return []
     throw engineFailure(error, `inspect the image ${image}`)

@@ -80,7 +80,7 @@ export class DevLoop implements AsyncDisposable {
   /** Builds and deploys everything in the file, and watches. Resolves when each function is ready or has failed. */
   async start(): Promise<void> {
     const stack = this.#stack ?? (await this.open())
-    const turns = await this.#apply(stack)
+    const { turns } = await this.#apply(stack)
     if (this.#options.watch) await this.#watchInputs()
     await Promise.allSettled(turns)
   }
@@ -104,7 +104,7 @@ export class DevLoop implements AsyncDisposable {
   }
 
   /** Makes the loops those of `stack`; gives the turns that are due because of it. */
-  async #apply(stack: Stack): Promise<Promise<void>[]> {
+  async #apply(stack: Stack): Promise<{ readonly turns: readonly Promise<void>[] }> {
     const { events, functions, registry } = this.#parts
     this.#stack = stack
     await this.#importSecrets(stack)
@@ -134,7 +134,7 @@ export class DevLoop implements AsyncDisposable {
     if (!this.#options.isPartial)
       for (const { ref, origin } of registry.functions.list())
         if (origin === this.#options.file && !wanted.has(formatRef(ref))) functions.remove(ref)
-    return turns
+    return { turns }
   }
 
   /** One function: build, then deploy what came out. */
