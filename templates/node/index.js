@@ -14,6 +14,62 @@ const env = process.env
 const express5 = Number(process.versions.node.split('.')[0]) >= 22
 const handlerFolder = path.join(__dirname, 'function')
 
+// --------------------------------------------------------------------------------------------------------------- log
+
+function stamp() {
+  const now = new Date()
+  const two = (n) => (n < 10 ? '0' + n : String(n))
+  return (
+    `${now.getFullYear()}/${two(now.getMonth() + 1)}/${two(now.getDate())} ` +
+    `${two(now.getHours())}:${two(now.getMinutes())}:${two(now.getSeconds())}`
+  )
+}
+
+const bareStderr = process.stderr.write.bind(process.stderr)
+let waitingLines = ''
+
+/** The watchdog's own lines are gathered for a moment: one write per request would halve the throughput. */
+function log(line) {
+  if (waitingLines === '') setTimeout(flushLog, 20).unref()
+  waitingLines += `${stamp()} ${line}\n`
+}
+
+function flushLog() {
+  const lines = waitingLines
+  waitingLines = ''
+  if (lines !== '') bareStderr(lines)
+}
+
+/** `prefix_logs`: what the handler prints gets a time and the name of the stream, line by line. */
+function prefixStream(stream, name) {
+  const write = stream.write.bind(stream)
+  let rest = ''
+  stream.write = (chunk, encoding, done) => {
+    const text = rest + (typeof chunk === 'string' ? chunk : Buffer.from(chunk).toString('utf8'))
+    const end = text.lastIndexOf('\n')
+    rest = text.slice(end + 1)
+    const after = typeof encoding === 'function' ? encoding : done
+    if (end === -1) {
+      if (after) process.nextTick(after)
+      return true
+    }
+    const lines = text.slice(0, end).split('\n')
+    return write(lines.map((line) => `${stamp()} ${name}: ${line}\n`).join(''), after)
+  }
+}
+
+/** 230B, 1.5kB: as Docker's units library prints sizes, four significant digits. */
+function humanSize(bytes) {
+  const units = ['B', 'kB', 'MB', 'GB', 'TB']
+  let size = bytes
+  let unit = 0
+  while (size >= 1000 && unit < units.length - 1) {
+    size /= 1000
+    unit += 1
+  }
+  return Number(size.toPrecision(4)) + units[unit]
+}
+
 // ---------------------------------------------------------------------------------------------------------- settings
 
 const durationUnits = { ns: 1e-6, us: 1e-3, µs: 1e-3, ms: 1, s: 1000, m: 60000, h: 3600000 }
@@ -81,62 +137,6 @@ const settings = {
 }
 /** The official wrapper gives text and forms no setting, so they stay at the parser's default. */
 const fixedLimit = { bytes: 102400, text: '100kb, which is fixed for this content type', name: '' }
-
-// --------------------------------------------------------------------------------------------------------------- log
-
-function stamp() {
-  const now = new Date()
-  const two = (n) => (n < 10 ? '0' + n : String(n))
-  return (
-    `${now.getFullYear()}/${two(now.getMonth() + 1)}/${two(now.getDate())} ` +
-    `${two(now.getHours())}:${two(now.getMinutes())}:${two(now.getSeconds())}`
-  )
-}
-
-const bareStderr = process.stderr.write.bind(process.stderr)
-let waitingLines = ''
-
-/** The watchdog's own lines are gathered for a moment: one write per request would halve the throughput. */
-function log(line) {
-  if (waitingLines === '') setTimeout(flushLog, 20).unref()
-  waitingLines += `${stamp()} ${line}\n`
-}
-
-function flushLog() {
-  const lines = waitingLines
-  waitingLines = ''
-  if (lines !== '') bareStderr(lines)
-}
-
-/** `prefix_logs`: what the handler prints gets a time and the name of the stream, line by line. */
-function prefixStream(stream, name) {
-  const write = stream.write.bind(stream)
-  let rest = ''
-  stream.write = (chunk, encoding, done) => {
-    const text = rest + (typeof chunk === 'string' ? chunk : Buffer.from(chunk).toString('utf8'))
-    const end = text.lastIndexOf('\n')
-    rest = text.slice(end + 1)
-    const after = typeof encoding === 'function' ? encoding : done
-    if (end === -1) {
-      if (after) process.nextTick(after)
-      return true
-    }
-    const lines = text.slice(0, end).split('\n')
-    return write(lines.map((line) => `${stamp()} ${name}: ${line}\n`).join(''), after)
-  }
-}
-
-/** 230B, 1.5kB: as Docker's units library prints sizes, four significant digits. */
-function humanSize(bytes) {
-  const units = ['B', 'kB', 'MB', 'GB', 'TB']
-  let size = bytes
-  let unit = 0
-  while (size >= 1000 && unit < units.length - 1) {
-    size /= 1000
-    unit += 1
-  }
-  return Number(size.toPrecision(4)) + units[unit]
-}
 
 // ----------------------------------------------------------------------------------------------------------- queries
 

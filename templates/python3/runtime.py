@@ -538,7 +538,9 @@ class Watchdog:
                 if name.lower() not in ("connection", "transfer-encoding", "content-length", "x-duration-seconds")
             ]
             if status not in (204, 304):
-                kept.append(("Content-Length", str(size)))
+                # Flask leaves out the body of a HEAD itself, and says how long it would have been.
+                said = [value for name, value in headers if name.lower() == "content-length"]
+                kept.append(("Content-Length", said[0] if method == "HEAD" and said else str(size)))
             kept.append(("X-Duration-Seconds", f"{seconds:.6f}"))
             start_response(f"{status} {phrase_of(status)}", kept)
             return [b"" if method == "HEAD" or status in (204, 304) else body]

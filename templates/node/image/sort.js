@@ -1,6 +1,7 @@
 'use strict'
 // Sorts a function's folder during the build: sort.js DIR, where DIR/code is the handler folder as it was copied.
-//   DIR/manifests  what `npm` needs to install: manifests, lock file, .npmrc and the manifests of local packages
+//   DIR/manifests  what `npm` needs to install: manifests, lock file and the manifests of local packages
+//   DIR/npmrc      the function's .npmrc, which becomes root's own: it may hold a token and must not get into the image
 //   DIR/code       what runs: without .npmrc, and without the developer's own node_modules where npm makes new ones
 // Runs on every Node a function can have, so it is written for Node 12.
 
@@ -9,6 +10,7 @@ const path = require('path')
 
 const code = path.join(process.argv[2], 'code')
 const manifests = path.join(process.argv[2], 'manifests')
+const npmrc = path.join(process.argv[2], 'npmrc')
 const groups = ['dependencies', 'devDependencies', 'optionalDependencies']
 const installHooks = ['preinstall', 'install', 'postinstall']
 
@@ -91,7 +93,18 @@ function relocateLock(value, moves) {
   return result
 }
 
+/** The template's own sample handler stays where the user's has another name, and must not be taken for it. */
+function dropSample() {
+  const file = path.join(code, 'handler.js')
+  const others = ['handler.cjs', 'handler.mjs', 'handler.ts', 'handler/index.js']
+  if (!fs.existsSync(file) || !others.some((other) => fs.existsSync(path.join(code, other)))) return
+  if (fs.readFileSync(file).equals(fs.readFileSync(path.join(__dirname, 'sample-handler.js')))) fs.unlinkSync(file)
+}
+
+dropSample()
 fs.mkdirSync(manifests, { recursive: true })
+fs.mkdirSync(npmrc, { recursive: true })
+if (fs.existsSync(path.join(code, '.npmrc'))) fs.renameSync(path.join(code, '.npmrc'), path.join(npmrc, '.npmrc'))
 const manifest = readJson(path.join(code, 'package.json'))
 if (manifest === undefined) process.exit(0)
 
@@ -99,7 +112,7 @@ const scripts = manifest.scripts || {}
 // A hook may read any file. Then all of the code is needed to install, and the layer cannot outlive an edit.
 if (installHooks.some((hook) => scripts[hook])) walk('', putCopy)
 if (manifest.workspaces) walk('', (file) => path.basename(file) === 'package.json' && putCopy(file))
-for (const file of ['package-lock.json', 'npm-shrinkwrap.json', '.npmrc']) putCopy(file)
+for (const file of ['package-lock.json', 'npm-shrinkwrap.json']) putCopy(file)
 
 const moves = new Map()
 const packages = new Set()
@@ -142,6 +155,5 @@ if (moves.size > 0) {
   }
 }
 
-fs.existsSync(path.join(code, '.npmrc')) && fs.unlinkSync(path.join(code, '.npmrc'))
 if (groups.some((group) => Object.keys(manifest[group] || {}).length > 0)) remove(path.join(code, 'node_modules'))
 for (const place of packages) remove(path.join(code, place, 'node_modules'))
