@@ -93,7 +93,7 @@ describe('a classic build', () => {
     })
   })
 
-  test('keeps only the last twenty lines of the failing step', async () => {
+  test('keeps only the last forty lines of the failing step', async () => {
     const noise = Array.from({ length: 500 }, (_, index) => ({ stream: `line ${index}\n` }))
     const { outcome, lines } = await follow([
       { stream: 'Step 1/1 : RUN x\n' },
@@ -102,9 +102,27 @@ describe('a classic build', () => {
     ])
     const message = (outcome as Error).message.split('\n')
     expect(message[0]).toBe('hello: the build failed at Step 1/1 : RUN x (exit code 7)')
-    expect(message.slice(1)).toHaveLength(20)
+    expect(message.slice(1)).toHaveLength(40)
     expect(message.at(-1)).toBe('line 499')
     expect(lines).toHaveLength(501)
+  })
+
+  test('shows the line of a syntax error that Node’s test runner wrote a report behind', async () => {
+    const stack = Array.from({ length: 10 }, (_, index) => `#     at frame ${index}`)
+    const report = Array.from({ length: 20 }, (_, index) => `# report ${index}`)
+    const printed = [
+      'TAP version 13',
+      '# /home/app/function/handler.js:11',
+      '# SyntaxError: oops',
+      ...stack,
+      ...report,
+    ]
+    const { outcome } = await follow([
+      { stream: 'Step 1/1 : RUN npm test\n' },
+      ...printed.map((line) => ({ stream: `${line}\n` })),
+      { error: 'npm test returned a non-zero code: 1' },
+    ])
+    expect((outcome as Error).message).toContain('handler.js:11\n# SyntaxError: oops')
   })
 
   test.each([

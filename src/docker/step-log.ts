@@ -1,7 +1,10 @@
 import { FaasError } from '../core/errors.ts'
 
-/** Lines of a failed step that go into its error: enough for a compiler's complaint, few enough to be read. */
-const LINES_KEPT = 20
+/**
+ * Lines of a failed step that go into its error: enough for a compiler's complaint, few enough to be read. Node's test
+ * runner prints 20 lines of its own after the exception that a handler threw while it was loaded.
+ */
+const LINES_KEPT = 40
 
 /** The step a build is at, and the last lines it printed. */
 export class StepLog {
