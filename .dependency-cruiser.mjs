@@ -53,7 +53,7 @@ export default {
       comment:
         'A door imports engine, core and (for stack files) stack/. Only the commands that host a platform or touch Docker may import app.ts.',
       from: { path: '^src/(gateway|cli)/' },
-      to: { path: '^src/', pathNot: '^src/(core|engine|stack|$1)/|^src/(app|toolbox|config)[.]ts$' },
+      to: { path: '^src/', pathNot: '^src/(core|engine|stack|$1)/|^src/(app|toolbox|config|package)[.]ts$' },
     },
     {
       name: 'app-is-imported-by-commands-only',

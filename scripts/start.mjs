@@ -5,6 +5,7 @@ import { constants } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { bootstrap, ROOT } from './bootstrap.mjs'
+import { stopWithNpm } from './bootstrap/stop-with-npm.mjs'
 
 const cli = join(ROOT, 'bin/faasdock.js')
 const args = process.argv.slice(2)
@@ -20,6 +21,7 @@ process.once('exit', () => {
 })
 
 // In this very process: one program less in memory, and a Ctrl-C or a kill meets `dev` and nothing in between.
+stopWithNpm()
 process.argv = [process.execPath, cli, 'dev', ...stack, ...args]
 await import(pathToFileURL(cli).href)
 

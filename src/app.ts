@@ -1,7 +1,5 @@
 import { randomUUID, createHash } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { createImageBuilder } from './builder/image-builder.ts'
 import { Closers } from './closers.ts'
 import type { Config } from './config.ts'
@@ -29,6 +27,7 @@ import { Router } from './engine/router.ts'
 import { Metrics } from './gateway/metrics.ts'
 import { Gateway } from './gateway/server.ts'
 import type { Listening } from './gateway/server.ts'
+import { PACKAGE_FOLDER, VERSION } from './package.ts'
 import { createDockerProvider } from './provider/docker/docker-provider.ts'
 import { lockDataDir } from './registry/data-lock.ts'
 import { readSecretFolder } from './registry/secret-folder.ts'
@@ -65,9 +64,9 @@ export interface App extends AsyncDisposable {
   stop(options: { readonly removeFunctions: boolean }): Promise<void>
 }
 
-const PACKAGE = new URL('../package.json', import.meta.url)
 /** The shipped templates. */
-export const TEMPLATES = fileURLToPath(new URL('../templates', import.meta.url))
+export const TEMPLATES = join(PACKAGE_FOLDER, 'templates')
+const MIGRATIONS = join(PACKAGE_FOLDER, 'src/registry/migrations')
 /** The port that functions know the gateway by, whatever port this host uses (contract 10). */
 const PORT_INSIDE = 8080
 /** How many ports after the default one are tried when nobody asked for a certain one. */
@@ -87,7 +86,7 @@ export async function createApp(config: Config, parts: Partial<Parts> = {}): Pro
 async function open(config: Config, parts: Partial<Parts>, closers: Closers): Promise<App> {
   const clock = systemClock
   const lock = closers.use(lockDataDir(config.dataDir, config.stack === undefined))
-  const registry = closers.use(openRegistry(config.dataDir))
+  const registry = closers.use(openRegistry(config.dataDir, MIGRATIONS))
   const events = new Events(clock)
   const log = eventLog(events)
   const problems = new Problems()
@@ -120,7 +119,7 @@ async function open(config: Config, parts: Partial<Parts>, closers: Closers): Pr
   const metrics = new Metrics(() => functions)
   const router = new Router({ registry, provider, reconciler, functions, problems })
   const invoker = new Invoker({ router, transport, observers: [counts, metrics], clock })
-  const version = packageVersion()
+  const version = { release: VERSION, sha: `v${VERSION}`, message: 'faasdock' }
   const gateway = closers.use(
     new Gateway({
       functions,
@@ -152,7 +151,8 @@ async function open(config: Config, parts: Partial<Parts>, closers: Closers): Pr
       await devLoop?.[Symbol.asyncDispose]()
       await gateway.drain(config.drainMs)
       await reconciler[Symbol.asyncDispose]()
-      if (removeFunctions) await provider.removeAll()
+      // With nothing to run on, the network and the relay serve nobody.
+      if (removeFunctions || registry.functions.list().length === 0) await provider.removeAll()
       await closers[Symbol.asyncDispose]()
     })())
   return {
@@ -291,9 +291,4 @@ async function listenInside(gateway: Gateway, provider: Provider, outside: Liste
 /** Two deployments of the same content are two revisions: a redeploy has to replace what runs (contract 1.5). */
 function revisionId(content: string): string {
   return createHash('sha256').update(content).update(randomUUID()).digest('hex').slice(0, 8)
-}
-
-function packageVersion(): { release: string; sha: string; message: string } {
-  const { version } = JSON.parse(readFileSync(PACKAGE, 'utf8')) as { version: string }
-  return { release: version, sha: `v${version}`, message: 'faasdock' }
 }

@@ -1,16 +1,8 @@
 import { createHash } from 'node:crypto'
-import {
-  cpSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs'
-import { dirname, join } from 'node:path'
-import { announce, mustRun } from './run-tool.mjs'
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { bundle } from './bundle.mjs'
+import { announce, ToolFailed } from './run-tool.mjs'
 
 const DIST = 'dist'
 /** Beside dist, because source maps name sources by a path from where they are. */
@@ -23,26 +15,19 @@ export function isBuilt(root) {
 }
 
 /**
- * Compiles src to dist when a source changed since the last time. Other files (SQL, pages) are copied beside. The new
- * build is made next to the old one and takes its place when it is whole: what runs meanwhile finds all its files, and
- * a build that fails changes nothing.
+ * Builds dist from src when a source changed since the last time. The new build is made next to the old one and takes its
+ * place when it is whole: what runs meanwhile finds all its files, and a build that fails changes nothing.
  */
 export async function compile(root) {
   if (isBuilt(root)) return
   announce('Building')
   const sources = sourcesOf(root)
   const signature = signatureOf(root, sources)
-  seed(root, sources)
-  const tsc = join(root, 'node_modules/typescript/bin/tsc')
-  const buildInfo = join(NEXT, '.tsbuildinfo')
-  const options = ['-p', 'tsconfig.build.json', '--outDir', NEXT, '--tsBuildInfoFile', buildInfo]
-  await mustRun(process.execPath, [tsc, ...options], {
-    cwd: root,
-    remedy: 'Correct the sources, then start again.',
-  })
-  for (const path of sources.filter((source) => !isTypeScript(source))) {
-    mkdirSync(dirname(join(root, NEXT, path)), { recursive: true })
-    cpSync(join(root, 'src', path), join(root, NEXT, path))
+  rmSync(join(root, NEXT), { recursive: true, force: true })
+  try {
+    await bundle(root, join(root, NEXT))
+  } catch (error) {
+    throw new ToolFailed(`The build failed: ${error.message}\nCorrect the sources, then start again.`)
   }
   writeFileSync(join(root, NEXT, STAMP), signature)
   replace(root)
@@ -59,12 +44,7 @@ export function sourcesOf(root) {
 /** By content: a `git checkout` changes times and nothing else. */
 export function signatureOf(root, sources) {
   const hash = createHash('sha256')
-  const paths = [
-    'tsconfig.json',
-    'tsconfig.build.json',
-    'package-lock.json',
-    ...sources.map((s) => join('src', s)),
-  ]
+  const paths = ['package-lock.json', 'scripts/bootstrap/bundle.mjs', ...sources.map((s) => join('src', s))]
   for (const path of paths)
     hash
       .update(path)
@@ -74,35 +54,12 @@ export function signatureOf(root, sources) {
   return hash.digest('hex')
 }
 
-/** Begins the next build with what the last one made, which the compiler need not make again, less what has no source any more. */
-function seed(root, sources) {
-  const next = join(root, NEXT)
-  rmSync(next, { recursive: true, force: true })
-  if (!existsSync(join(root, DIST, STAMP))) return
-  cpSync(join(root, DIST), next, { recursive: true })
-  const kept = new Set(['.tsbuildinfo', ...sources.flatMap(outputsOf)])
-  for (const entry of readdirSync(next, { recursive: true, withFileTypes: true })) {
-    const path = join(entry.parentPath ?? entry.path, entry.name)
-    if (entry.isFile() && !kept.has(path.slice(next.length + 1))) rmSync(path)
-  }
-}
-
 function replace(root) {
   const [dist, next, old] = [DIST, NEXT, `${DIST}.old`].map((name) => join(root, name))
   rmSync(old, { recursive: true, force: true })
   if (existsSync(dist)) renameSync(dist, old)
   renameSync(next, dist)
   rmSync(old, { recursive: true, force: true })
-}
-
-function outputsOf(source) {
-  if (!isTypeScript(source)) return [source]
-  const stem = source.slice(0, -'.ts'.length)
-  return ['.js', '.js.map', '.d.ts'].map((ending) => stem + ending)
-}
-
-function isTypeScript(path) {
-  return path.endsWith('.ts') && !path.endsWith('.d.ts')
 }
 
 function readText(file) {

@@ -4,7 +4,7 @@ import type { StampedEvent } from '../engine/events.ts'
 import { readText, send } from './http.ts'
 import type { HttpAnswer } from './http.ts'
 import { readJsonLines } from './json-lines.ts'
-import { VERSION } from './version.ts'
+import { VERSION } from '../package.ts'
 import type { WireDeployment, WireFunction, WireInfo, WireLog } from './wire.ts'
 
 /** What faas-cli allows a gateway for one answer. */

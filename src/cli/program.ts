@@ -6,7 +6,7 @@ import type { Entry } from './command-table.ts'
 import type { AnyCommand } from './command.ts'
 import { globalOptions } from './global-flags.ts'
 import type { GlobalFlags } from './global-flags.ts'
-import { VERSION } from './version.ts'
+import { VERSION } from '../package.ts'
 
 /** A command line that was understood. */
 export interface Call {

@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import type Database from 'better-sqlite3'
 import { FaasError } from '../core/errors.ts'
 
@@ -6,7 +7,7 @@ import { FaasError } from '../core/errors.ts'
  * Brings a database to the newest schema: numbered files, one transaction each, tracked by PRAGMA user_version.
  * DATA_BROKEN when the database was made by a newer faasdock.
  */
-export function migrate(db: Database.Database, folder: URL): void {
+export function migrate(db: Database.Database, folder: string): void {
   const files = readdirSync(folder)
     .filter((file) => /^\d{4}-.*\.sql$/.test(file))
     .sort()
@@ -20,7 +21,7 @@ export function migrate(db: Database.Database, folder: URL): void {
   for (const [index, file] of files.entries()) {
     if (index < version) continue
     db.transaction(() => {
-      db.exec(readFileSync(new URL(file, folder), 'utf8'))
+      db.exec(readFileSync(join(folder, file), 'utf8'))
       db.pragma(`user_version = ${index + 1}`)
     })()
   }

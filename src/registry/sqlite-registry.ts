@@ -8,16 +8,14 @@ import type { DesiredFunction, FunctionStore, Namespace, NamespaceStore, Registr
 import { migrate } from './migrate.ts'
 import { SecretFiles } from './secret-files.ts'
 
-const MIGRATIONS = new URL('./migrations/', import.meta.url)
-
-/** Opens, or makes, the registry of a data directory. The caller holds its lock. DATA_BROKEN. */
-export function openRegistry(dataDir: string): SqliteRegistry {
+/** Opens, or makes, the registry of a data directory, and brings it up to date by the files in `migrations`. The caller holds its lock. DATA_BROKEN. */
+export function openRegistry(dataDir: string, migrations: string): SqliteRegistry {
   try {
     const db = new Database(join(dataDir, 'registry.db'))
     db.pragma('journal_mode = WAL')
     // With WAL, NORMAL can lose the last moments in a power cut but never breaks the file; a kill -9 loses nothing.
     db.pragma('synchronous = NORMAL')
-    migrate(db, MIGRATIONS)
+    migrate(db, migrations)
     return new SqliteRegistry(db, new SecretFiles(join(dataDir, 'secrets')))
   } catch (cause) {
     if (cause instanceof FaasError) throw cause

@@ -104,7 +104,7 @@ describe('dependencies', () => {
 
 describe('the build', () => {
   beforeEach(async () => {
-    for (const path of ['tsconfig.json', 'tsconfig.build.json', 'package-lock.json']) await write(path, '{}')
+    for (const path of ['scripts/bootstrap/bundle.mjs', 'package-lock.json']) await write(path, '{}')
     await write('src/a.ts', 'a')
     await write('src/a.test.ts', 'test')
     await write('src/deep/0001.sql', 'sql')
@@ -124,7 +124,7 @@ describe('the build', () => {
     ['a source', 'src/a.ts'],
     ['another file', 'src/deep/0001.sql'],
     ['a new file', 'src/b.ts'],
-    ['the compiler’s options', 'tsconfig.json'],
+    ['the way it is made', 'scripts/bootstrap/bundle.mjs'],
   ])('is done again when %s changes', async (_, path) => {
     const before = await signature()
     await write(path, 'changed')

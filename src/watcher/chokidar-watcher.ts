@@ -21,7 +21,9 @@ export class ChokidarWatcher implements Watcher {
       followSymlinks: false,
     })
     this.#open.add(watcher)
-    watcher.on('all', (event, path) => onChange({ path, isGone: event === 'unlink' || event === 'unlinkDir' }))
+    watcher.on('all', (event, path) =>
+      onChange({ path, isGone: event === 'unlink' || event === 'unlinkDir' }),
+    )
     // One folder that cannot be watched must not end the watching of the others.
     watcher.on('error', () => undefined)
     await new Promise<void>((resolve) => watcher.once('ready', resolve))

@@ -1,7 +1,7 @@
 import { engineOption } from '../build-flags.ts'
 import { defineCommand } from '../command.ts'
 import { EXIT } from '../exit-codes.ts'
-import { VERSION } from '../version.ts'
+import { VERSION } from '../../package.ts'
 import { openToolbox } from './rooms.ts'
 
 interface Flags {

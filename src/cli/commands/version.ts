@@ -1,7 +1,7 @@
 import { FaasError } from '../../core/errors.ts'
 import { defineCommand, flag } from '../command.ts'
 import { findGateway } from '../gateway-for.ts'
-import { VERSION } from '../version.ts'
+import { VERSION } from '../../package.ts'
 import type { WireInfo } from '../wire.ts'
 
 interface Flags {
