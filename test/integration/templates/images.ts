@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { cp, mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { formatEngineAddress } from '../../../src/docker/engine-address.ts'
 import { dockerAddress } from '../../support/docker.ts'
 import { makeFolder } from '../../support/folder.ts'
 import { callAt, until } from './call.ts'
@@ -30,10 +31,7 @@ async function run(cli: string, args: readonly string[], env: Readonly<Record<st
 }
 
 /** The CLI asks the engine that the tests found, not the one of its own context. */
-function engineHost(): Record<string, string> {
-  const { socketPath } = dockerAddress()
-  return typeof socketPath === 'string' ? { DOCKER_HOST: `unix://${socketPath}` } : {}
-}
+const engineHost = (): Record<string, string> => ({ DOCKER_HOST: formatEngineAddress(dockerAddress()) })
 
 /** Runs `docker ARGS`; rejects with what it printed unless it succeeds. */
 export async function docker(...args: readonly string[]): Promise<string> {
