@@ -60,7 +60,7 @@ export default {
       severity: 'error',
       comment: 'app.ts holds the keys: commands, index.ts and tests use it, nothing below it does.',
       from: { path: '^src/', pathNot: '^src/(cli/commands/|index[.]ts|app[.]ts|toolbox[.]ts)' },
-      to: { path: '^src/(app|toolbox)[.]ts$' },
+      to: { path: '^src/(app|toolbox|rooms)[.]ts$' },
     },
     home('dockerode', '(dockerode|docker-modem)', 'src/docker/'),
     home('better-sqlite3', 'better-sqlite3', 'src/registry/'),

@@ -1,21 +1,18 @@
 import { cp, readdir } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join, relative } from 'node:path'
-import { imageBuilder, TEMPLATES } from './app.ts'
 import { baseImagesFor } from './builder/needed-bases.ts'
 import { shrinkwrap } from './builder/shrinkwrap.ts'
 import { listTemplates, resolveTemplate } from './builder/template.ts'
 import { readConfig } from './config.ts'
 import type { Builder, FunctionSource } from './core/builder.ts'
 import { FaasError } from './core/errors.ts'
-import { engineFacts, makeEngine } from './docker/client.ts'
-import type { Engine } from './docker/client.ts'
-import { formatEngineAddress } from './docker/engine-address.ts'
-import { requireEngine } from './docker/find-engine.ts'
+import { engineFacts } from './docker/client.ts'
 import { pushImage } from './docker/push.ts'
 import type { Leftover } from './docker/leftovers.ts'
 import { listLeftovers, removeLeftovers } from './docker/leftovers.ts'
 import { readRegistryConfig } from './docker/registry-config.ts'
+import { imageBuilder, lazyEngine, TEMPLATES } from './rooms.ts'
 import { dataDirState } from './registry/data-lock.ts'
 import type { DoctorCheck } from './setup/doctor.ts'
 import { doctorReport } from './setup/doctor.ts'
@@ -81,14 +78,9 @@ export interface EngineDescription {
 export function createToolbox(options: ToolboxOptions): Promise<Toolbox> {
   const { env } = options
   const host = options.engine ?? env['FAASDOCK_ENGINE']
-  const asked = host === undefined || host === '' ? {} : { host }
+  const asked: { host?: string } = host === undefined || host === '' ? {} : { host }
   const config = readConfig({ env, cwd: process.cwd(), flags: {} })
-  let found: Promise<{ engine: Engine; address: string }> | undefined
-  const docker = (): Promise<{ engine: Engine; address: string }> =>
-    (found ??= requireEngine({ env, ...asked }).then(({ engine }) => ({
-      engine: makeEngine(engine),
-      address: formatEngineAddress(engine),
-    })))
+  const docker = lazyEngine({ env, ...(asked.host !== undefined && { engine: asked.host }) })
   let builder: Promise<Builder> | undefined
   const getBuilder = (): Promise<Builder> =>
     (builder ??= docker().then((engine) => imageBuilder(config, engine)))

@@ -68,7 +68,7 @@ export class DevLoop implements AsyncDisposable {
 
   /** The functions of the stack file, as last read. */
   get refs(): readonly FunctionRef[] {
-    return [...this.#sources.values()].map(({ current }) => refOf(current))
+    return (this.#stack?.functions ?? []).map(refOf)
   }
 
   /** Reads the stack file for the first time. Its mistakes are thrown here, and only here. */

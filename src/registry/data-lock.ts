@@ -57,7 +57,7 @@ export function lockDataDir(dataDir: string, keepsFunctions = false): DataLock {
 }
 
 /** Who holds a data directory right now; undefined when nobody does. */
-function dataDirOwner(dataDir: string): LockOwner | undefined {
+export function dataDirOwner(dataDir: string): LockOwner | undefined {
   const owner = readOwner(dataDir)
   if (!owner) return undefined
   const db = tryLock(join(dataDir, LOCK_FILE))

@@ -1,0 +1,74 @@
+import { join } from 'node:path'
+import { createImageBuilder } from './builder/image-builder.ts'
+import type { Config } from './config.ts'
+import type { Builder } from './core/builder.ts'
+import type { Log } from './core/log.ts'
+import type { Provider } from './core/provider.ts'
+import { makeEngine } from './docker/client.ts'
+import type { Engine } from './docker/client.ts'
+import { formatEngineAddress } from './docker/engine-address.ts'
+import { requireEngine } from './docker/find-engine.ts'
+import { readRegistryConfig } from './docker/registry-config.ts'
+import { PACKAGE_FOLDER } from './package.ts'
+import { createDockerProvider } from './provider/docker/docker-provider.ts'
+import type { SqliteRegistry } from './registry/sqlite-registry.ts'
+
+/** The shipped templates. */
+export const TEMPLATES = join(PACKAGE_FOLDER, 'templates')
+
+/** An engine that answered. */
+export interface FoundEngine {
+  readonly engine: Engine
+  /** As DOCKER_HOST writes it. */
+  readonly address: string
+}
+
+/** Looks for an engine when somebody first needs one, and once: with a memory provider nobody does. ENGINE_NOT_FOUND. */
+export function lazyEngine({
+  env,
+  engine: host,
+}: Pick<Config, 'env' | 'engine'>): () => Promise<FoundEngine> {
+  let found: Promise<FoundEngine> | undefined
+  return () =>
+    (found ??= requireEngine({ env, ...(host !== undefined && { host }) }).then(({ engine }) => ({
+      engine: makeEngine(engine),
+      address: formatEngineAddress(engine),
+    })))
+}
+
+/** The provider on an engine, set up as the config says. */
+export function dockerProvider(
+  config: Config,
+  registry: SqliteRegistry,
+  { engine }: FoundEngine,
+  log: Log,
+): Promise<Provider> {
+  const { dataDir, startTimeoutMs, drainMs, relayImage, reach, env } = config
+  return createDockerProvider({
+    engine,
+    instance: registry.instance,
+    dataDir,
+    secretFile: (namespace, name) => registry.secrets.path(namespace, name),
+    startTimeoutMs,
+    drainMs,
+    relayImage,
+    registryConfig: () => readRegistryConfig(env),
+    forcePublish: reach === 'published',
+    log,
+  })
+}
+
+/** The builder on an engine, set up as the config says. */
+export function imageBuilder(
+  { env, builder, buildsAtOnce }: Pick<Config, 'env' | 'builder' | 'buildsAtOnce'>,
+  { engine, address }: FoundEngine,
+): Builder {
+  return createImageBuilder({
+    engine,
+    engineAddress: address,
+    templates: TEMPLATES,
+    env,
+    builder,
+    concurrency: buildsAtOnce,
+  })
+}
