@@ -31,7 +31,7 @@ export function lockDataDir(dataDir: string, keepsFunctions = false): DataLock {
   makeDataDir(dataDir)
   const file = join(dataDir, LOCK_FILE)
   const ownerFile = join(dataDir, OWNER_FILE)
-  const db = tryLock(file)
+  const db = lockOrRefuse(file, dataDir)
   if (!db) {
     const owner = readOwner(dataDir)
     const who = owner
@@ -70,6 +70,18 @@ export function dataDirOwner(dataDir: string): LockOwner | undefined {
 export function dataDirState(dataDir: string): 'alive' | 'kept' | 'dead' {
   if (dataDirOwner(dataDir)) return 'alive'
   return existsSync(join(dataDir, KEEP_FILE)) ? 'kept' : 'dead'
+}
+
+function lockOrRefuse(file: string, dataDir: string): Database.Database | undefined {
+  try {
+    return tryLock(file)
+  } catch (cause) {
+    throw new FaasError('DATA_BROKEN', {
+      message: `the lock of the data directory ${dataDir} cannot be taken: ${cause instanceof Error ? cause.message : String(cause)}`,
+      remedy: `Remove ${file}, or give another directory with --data.`,
+      cause,
+    })
+  }
 }
 
 /** The lock file, locked; undefined when somebody else has it. */

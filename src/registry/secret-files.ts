@@ -1,6 +1,16 @@
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { FaasError } from '../core/errors.ts'
+import { checkName, isDnsLabel } from '../core/function.ts'
 import type { SecretStore } from '../core/registry.ts'
 
 /** DNS-1123 subdomain (contract 1.10): no slash and no `..` can be written with it. */
@@ -21,24 +31,30 @@ export class SecretFiles implements SecretStore {
 
   /** Where a secret's value is, for mounting. */
   path(namespace: string, name: string): string {
+    checkName(namespace, 'namespace')
     return join(this.#folder, namespace, checked(name))
   }
 
   has(namespace: string, name: string): boolean {
-    return SECRET_NAME.test(name) && existsSync(this.path(namespace, name))
+    if (!isDnsLabel(namespace) || !isSecretName(name)) return false
+    return statSync(this.path(namespace, name), { throwIfNoEntry: false })?.isFile() ?? false
   }
 
   list(namespace: string): readonly string[] {
+    if (!isDnsLabel(namespace)) return []
     const folder = join(this.#folder, namespace)
-    return existsSync(folder) ? readdirSync(folder).sort() : []
+    if (!existsSync(folder)) return []
+    return readdirSync(folder)
+      .filter((name) => this.has(namespace, name))
+      .sort()
   }
 
   put(namespace: string, name: string, value: Uint8Array): void {
     const file = this.path(namespace, name)
     mkdirSync(join(this.#folder, namespace), { recursive: true })
-    // In place: what is mounted into a running function is this very inode.
+    // In place: what is mounted into a running function is this very inode. Its owner has to be able to write it again.
     writeFileSync(file, value)
-    chmodSync(file, 0o444)
+    chmodSync(file, 0o644)
   }
 
   read(namespace: string, name: string): Uint8Array | undefined {
@@ -52,8 +68,12 @@ export class SecretFiles implements SecretStore {
   }
 }
 
+function isSecretName(name: string): boolean {
+  return name.length <= 253 && SECRET_NAME.test(name)
+}
+
 function checked(name: string): string {
-  if (SECRET_NAME.test(name) && name.length <= 253) return name
+  if (isSecretName(name)) return name
   throw new FaasError('BAD_NAME', {
     message: `secret name ${JSON.stringify(name)} cannot be used`,
     remedy:

@@ -10,14 +10,16 @@ import { SecretFiles } from './secret-files.ts'
 
 /** Opens, or makes, the registry of a data directory, and brings it up to date by the files in `migrations`. The caller holds its lock. DATA_BROKEN. */
 export function openRegistry(dataDir: string, migrations: string): SqliteRegistry {
+  let db: Database.Database | undefined
   try {
-    const db = new Database(join(dataDir, 'registry.db'))
+    db = new Database(join(dataDir, 'registry.db'))
     db.pragma('journal_mode = WAL')
     // With WAL, NORMAL can lose the last moments in a power cut but never breaks the file; a kill -9 loses nothing.
     db.pragma('synchronous = NORMAL')
     migrate(db, migrations)
     return new SqliteRegistry(db, new SecretFiles(join(dataDir, 'secrets')))
   } catch (cause) {
+    db?.close()
     if (cause instanceof FaasError) throw cause
     throw new FaasError('DATA_BROKEN', {
       message: `the registry in ${dataDir} cannot be opened: ${cause instanceof Error ? cause.message : String(cause)}`,
