@@ -3,6 +3,7 @@ import { basename, dirname, join, resolve } from 'node:path'
 import envPaths from 'env-paths'
 import { z } from 'zod'
 import { FaasError } from './core/errors.ts'
+import type { StackChoice } from './core/stack.ts'
 
 /** Everything that can be set, with one value each. Made by `readConfig`, sliced by app.ts. */
 export interface Config {
@@ -26,15 +27,6 @@ export interface Config {
   readonly env: Readonly<Record<string, string | undefined>>
   readonly cwd: string
   readonly stack?: StackChoice
-}
-
-export interface StackChoice {
-  /** Absolute. */
-  readonly file: string
-  readonly filter?: string
-  readonly regex?: string
-  readonly namespace?: string
-  readonly substitute: boolean
 }
 
 export interface ConfigSources {

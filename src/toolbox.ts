@@ -5,74 +5,17 @@ import { baseImagesFor } from './builder/needed-bases.ts'
 import { shrinkwrap } from './builder/shrinkwrap.ts'
 import { listTemplates, resolveTemplate } from './builder/template.ts'
 import { readConfig } from './config.ts'
-import type { Builder, FunctionSource } from './core/builder.ts'
+import type { Builder } from './core/builder.ts'
 import { FaasError } from './core/errors.ts'
+import type { CopiedTemplate, Toolbox, ToolboxOptions } from './core/toolbox.ts'
 import { engineFacts } from './docker/client.ts'
 import { pushImage } from './docker/push.ts'
-import type { Leftover } from './docker/leftovers.ts'
 import { listLeftovers, removeLeftovers } from './docker/leftovers.ts'
 import { readRegistryConfig } from './docker/registry-config.ts'
 import { imageBuilder, lazyEngine, TEMPLATES } from './rooms.ts'
 import { dataDirState } from './registry/data-lock.ts'
-import type { DoctorCheck } from './setup/doctor.ts'
 import { doctorReport } from './setup/doctor.ts'
 import { setup } from './setup/setup.ts'
-
-export type { Leftover } from './docker/leftovers.ts'
-
-type Env = Readonly<Record<string, string | undefined>>
-
-export interface ToolboxOptions {
-  /** `--engine`; absent means: search in the documented order. */
-  readonly engine?: string
-  readonly env: Env
-}
-
-/** What one-shot commands do on this machine without a gateway. Each operation looks for an engine when it needs one. */
-export interface Toolbox extends AsyncDisposable {
-  readonly builder: Builder
-  /** Writes the build folder of a function to `target`, deleted first (`build --shrinkwrap`). */
-  shrinkwrap(source: FunctionSource, target: string): Promise<unknown>
-  /** ENGINE_FAILED when the registry or the engine refuses, or the signal's reason. */
-  push(image: string, onOutput: (line: string) => void, signal: AbortSignal): Promise<void>
-  /** The project's templates below `root`, then the built-in ones that they do not replace. */
-  listTemplates(root: string): Promise<readonly TemplateListing[]>
-  /** Copies the sample handler of a template to the folder `to`. TEMPLATE_NOT_FOUND. */
-  copyTemplate(root: string, lang: string, to: string): Promise<CopiedTemplate>
-  readonly gc: {
-    /** What runs left behind whose data directory nobody holds any more. */
-    list(): Promise<readonly Leftover[]>
-    remove(leftovers: readonly Leftover[]): Promise<void>
-  }
-  /** The engine that builds would use. ENGINE_NOT_FOUND. */
-  engine(): Promise<EngineDescription>
-  /** Looks at everything that faasdock needs and changes nothing. */
-  doctor(): Promise<readonly DoctorCheck[]>
-  /** Finds or installs an engine, and pulls or makes the base images that these functions are built on. */
-  setup(sources: readonly FunctionSource[], onOutput: (line: string) => void): Promise<void>
-}
-
-export interface TemplateListing {
-  /** What `lang:` says to mean it. */
-  readonly lang: string
-  /** `language` of template.yml. */
-  readonly language?: string
-  readonly origin: 'project' | 'built-in'
-}
-
-export interface CopiedTemplate {
-  /** Paths below the new folder. */
-  readonly files: readonly string[]
-  /** `welcome_message` of template.yml. */
-  readonly welcome?: string
-}
-
-export interface EngineDescription {
-  /** `unix:///var/run/docker.sock` */
-  readonly address: string
-  readonly version: string
-  readonly architecture: string
-}
 
 /** Making one reaches nothing. */
 export function createToolbox(options: ToolboxOptions): Promise<Toolbox> {

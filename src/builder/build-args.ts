@@ -1,6 +1,6 @@
 import type { FunctionSource } from '../core/builder.ts'
 import { FaasError } from '../core/errors.ts'
-import { nearest } from './nearest.ts'
+import { nearest } from '../core/nearest.ts'
 import type { Template } from './template.ts'
 
 /** Build options' packages arrive in a Dockerfile by this name. */

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import type { FunctionSource } from '../core/builder.ts'
 import { FaasError } from '../core/errors.ts'
 import { communityTemplates, repositoryOf } from './community-templates.ts'
-import { nearest } from './nearest.ts'
+import { nearest } from '../core/nearest.ts'
 import { readTemplateYml } from './template-yml.ts'
 import type { TemplateYml } from './template-yml.ts'
 

@@ -5,7 +5,7 @@ import { settle } from './outcomes.ts'
 import type { Outcome } from './outcomes.ts'
 import { mapLimited } from './pool.ts'
 import type { Progress } from './progress.ts'
-import type { Toolbox } from './rooms-contract.ts'
+import type { Toolbox } from '../core/toolbox.ts'
 
 /** Pushes the image of every spec; a failure stops no other. Rejects only when the command is stopped. */
 export function pushFunctions(

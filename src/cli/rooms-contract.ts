@@ -1,5 +1,6 @@
-import type { Builder, FunctionSource } from '../core/builder.ts'
 import type { FunctionStatus } from '../core/function.ts'
+import type { StackChoice } from '../core/stack.ts'
+import type { Toolbox, ToolboxOptions } from '../core/toolbox.ts'
 import type { StampedEvent } from '../engine/events.ts'
 
 /** What commands need beyond a gateway: an engine for builds and clean-up, or a platform of their own. */
@@ -8,95 +9,13 @@ export interface Rooms {
   createApp(settings: HostSettings): Promise<HostedApp>
 }
 
-type Env = Readonly<Record<string, string | undefined>>
-
-interface ToolboxOptions {
-  /** `--engine`; absent means: search in the documented order. */
-  readonly engine?: string
-  readonly env: Env
-}
-
-/** Local operations. Making one reaches nothing: an engine is looked for when an operation first needs it. */
-export interface Toolbox extends AsyncDisposable {
-  readonly builder: Builder
-  /** Writes the build folder of a function to `target`, deleted first (`build --shrinkwrap`). */
-  shrinkwrap(source: FunctionSource, target: string): Promise<unknown>
-  /** Rejects with ENGINE_FAILED when the registry or the engine refuses, or with the signal's reason. */
-  push(image: string, onOutput: (line: string) => void, signal: AbortSignal): Promise<void>
-  /** Templates of the project's `template/` folder below `root`, then the built-in ones that it does not replace. */
-  listTemplates(root: string): Promise<readonly TemplateListing[]>
-  /** Copies the sample handler of a template to the folder `to`. TEMPLATE_NOT_FOUND. */
-  copyTemplate(root: string, lang: string, to: string): Promise<CopiedTemplate>
-  readonly gc: {
-    list(): Promise<readonly Leftover[]>
-    remove(leftovers: readonly Leftover[]): Promise<void>
-  }
-  /** The engine that builds would use; ENGINE_NOT_FOUND. */
-  engine(): Promise<EngineDescription>
-  /** Looks at everything that faasdock needs and changes nothing. */
-  doctor(): Promise<readonly DoctorCheck[]>
-  /** Finds or installs an engine, and pulls or makes the base images that these functions are built on. */
-  setup(sources: readonly FunctionSource[], onOutput: (line: string) => void): Promise<void>
-}
-
-interface TemplateListing {
-  /** What `lang:` says to mean it. */
-  readonly lang: string
-  /** `language` of template.yml. */
-  readonly language?: string
-  readonly origin: 'project' | 'built-in'
-}
-
-interface CopiedTemplate {
-  /** Paths below the new folder. */
-  readonly files: readonly string[]
-  /** `welcome_message` of template.yml. */
-  readonly welcome?: string
-}
-
-/** Something of a dead run that is still on the engine. */
-export interface Leftover {
-  readonly kind: string
-  readonly id: string
-  readonly name: string
-  /** Why it is nobody's: `run of process 4711 ended`. */
-  readonly reason: string
-}
-
-export interface EngineDescription {
-  /** `unix:///var/run/docker.sock` */
-  readonly address: string
-  readonly version: string
-  readonly architecture: string
-}
-
-/** One thing that was looked at. `warn` works, but not as well as it could. */
-interface DoctorCheck {
-  readonly name: string
-  readonly ok: 'ok' | 'warn' | 'fail'
-  /** What was seen; may have several lines. */
-  readonly detail: string
-  /** What to do, usually a command to paste. */
-  readonly remedy?: string
-}
-
 /** What the flags of `dev` and `serve` ask for. */
 export interface HostSettings {
-  readonly env: Env
+  readonly env: Readonly<Record<string, string | undefined>>
   readonly cwd: string
   readonly flags: Readonly<Record<string, string | number | boolean>>
   /** Built, deployed and, unless `flags.watch` is false, watched: `dev`. Read again whenever it is saved. */
   readonly stack?: StackChoice
-}
-
-/** A stack file and what is taken of it: what `readStack` needs. */
-export interface StackChoice {
-  /** Absolute. */
-  readonly file: string
-  readonly filter?: string
-  readonly regex?: string
-  readonly namespace?: string
-  readonly substitute: boolean
 }
 
 /** A platform in this process. */

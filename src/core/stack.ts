@@ -29,3 +29,13 @@ export interface TemplateSource {
   readonly name: string
   readonly source?: string
 }
+
+/** A stack file and what is taken of it: what `readStack` needs. */
+export interface StackChoice {
+  /** Absolute. */
+  readonly file: string
+  readonly filter?: string
+  readonly regex?: string
+  readonly namespace?: string
+  readonly substitute: boolean
+}

@@ -15,9 +15,11 @@ export interface ContainerPlan {
   readonly aliases: readonly string[]
   /** `name:address` lines for /etc/hosts. */
   readonly hosts: readonly string[]
-  /** `host path:container path:ro` */
-  readonly binds: readonly string[]
+  /** Files of the engine's host, read-only. One that is missing fails the start; a bind of the older kind makes a folder. */
+  readonly mounts: readonly { readonly source: string; readonly target: string }[]
   readonly readOnlyRoot: boolean
+  /** The engine starts it again when it ends or when the engine itself restarts; for what no reconciler looks after. */
+  readonly restarts?: boolean
   readonly memoryBytes?: number
   readonly memoryReservationBytes?: number
   readonly cores?: number
@@ -86,7 +88,12 @@ function createBody(plan: ContainerPlan): Dockerode.ContainerCreateOptions {
     HostConfig: {
       NetworkMode: plan.network,
       ExtraHosts: [...plan.hosts],
-      Binds: [...plan.binds],
+      Mounts: plan.mounts.map(({ source, target }) => ({
+        Type: 'bind',
+        Source: source,
+        Target: target,
+        ReadOnly: true,
+      })),
       CapDrop: ['ALL'],
       SecurityOpt: ['no-new-privileges'],
       PidsLimit: PIDS_LIMIT,
@@ -104,7 +111,7 @@ function createBody(plan: ContainerPlan): Dockerode.ContainerCreateOptions {
       ...(plan.coresReserved !== undefined && {
         CpuShares: Math.max(2, Math.round(plan.coresReserved * SHARES_PER_CORE)),
       }),
-      RestartPolicy: { Name: 'no' },
+      RestartPolicy: { Name: plan.restarts === true ? 'always' : 'no' },
       LogConfig: { Type: 'json-file', Config: { 'max-size': '10m', 'max-file': '3' } },
       ...(published !== undefined && {
         PortBindings: { [published]: [{ HostIp: '127.0.0.1', HostPort: '' }] },

@@ -1,16 +1,9 @@
+import type { Leftover } from '../core/toolbox.ts'
 import type { Engine } from './client.ts'
 import { removeContainer } from './containers.ts'
 import { engineFailure } from './errors.ts'
 import { LABEL } from './labels.ts'
 import { removeNetwork } from './networks.ts'
-
-/** Something of a run that ended without clearing up, and why it is nobody's. */
-export interface Leftover {
-  readonly kind: 'container' | 'network'
-  readonly id: string
-  readonly name: string
-  readonly reason: string
-}
 
 /** Where an instance keeps its state, as its network says. */
 export interface InstanceHome {

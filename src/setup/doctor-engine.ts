@@ -10,7 +10,7 @@ import { imageLabels } from '../docker/engine-images.ts'
 import { engineNotFound, formatAttempts } from '../docker/engine-missing.ts'
 import { findEngine } from '../docker/find-engine.ts'
 import type { FindEngineOptions } from '../docker/find-engine.ts'
-import type { DoctorCheck } from './doctor-check.ts'
+import type { DoctorCheck } from '../core/toolbox.ts'
 import { diskCheck } from './doctor-machine.ts'
 import { STAND_IN_LABEL } from './stand-in-base.ts'
 

@@ -2,7 +2,7 @@ import { constants } from 'node:fs'
 import { access, readFile, stat, statfs } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { dirname } from 'node:path'
-import type { DoctorCheck } from './doctor-check.ts'
+import type { DoctorCheck } from '../core/toolbox.ts'
 import { portHolder } from './port-holder.ts'
 
 /** As package.json's `engines` says. */

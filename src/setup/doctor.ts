@@ -1,8 +1,8 @@
-import type { DoctorCheck } from './doctor-check.ts'
+import type { DoctorCheck } from '../core/toolbox.ts'
 import { engineChecks } from './doctor-engine.ts'
 import { dataChecks, nodeCheck, portCheck, watchCheck } from './doctor-machine.ts'
 
-export type { DoctorCheck } from './doctor-check.ts'
+export type { DoctorCheck } from '../core/toolbox.ts'
 
 export interface DoctorOptions {
   /** `--engine` or FAASDOCK_ENGINE. */

@@ -1,6 +1,6 @@
 import { readdir, stat } from 'node:fs/promises'
 import { basename, dirname, isAbsolute, relative, resolve, sep } from 'node:path'
-import { nearest } from './nearest.ts'
+import { nearest } from '../core/nearest.ts'
 import { isBuilt, textField, textsOf } from './rules.ts'
 import type { WrittenFunction } from './rules.ts'
 import type { Fault } from './substitute.ts'
@@ -93,7 +93,7 @@ export async function missing(
 ): Promise<Fault> {
   const absolute = resolve(root, text)
   const names = await readdir(dirname(absolute)).catch(() => [])
-  const near = nearest(
+  const [near] = nearest(
     basename(absolute),
     names.filter((name) => name !== basename(absolute)),
   )

@@ -1,5 +1,5 @@
 import type { z } from 'zod'
-import { nearest } from './nearest.ts'
+import { nearest } from '../core/nearest.ts'
 import type { Fault } from './substitute.ts'
 import { valueAt, wordsForPath, wordsForValue } from './value-words.ts'
 import { isValueMap } from './yaml-tree.ts'
@@ -48,7 +48,7 @@ function unknownFields(issue: z.core.$ZodIssue): UnknownField[] {
     path: issue.path,
     name,
     known: issue.message,
-    meant: nearest(name, known),
+    meant: nearest(name, known)[0],
   }))
 }
 

@@ -1,5 +1,5 @@
 import { FaasError } from '../core/errors.ts'
-import { nearest } from './nearest.ts'
+import { nearest } from '../core/nearest.ts'
 
 export interface Selection {
   /** A pattern of function names, with `*` for anything. */
@@ -33,7 +33,7 @@ export function checkSelected(
   if (selected.length > 0) return
   const { filter, regex } = selection
   const asked = filter ? `--filter ${JSON.stringify(filter)}` : `--regex ${JSON.stringify(regex ?? '')}`
-  const meant = nearest((filter ?? regex ?? '').replaceAll('*', ''), all)
+  const [meant] = nearest((filter ?? regex ?? '').replaceAll('*', ''), all)
   throw new FaasError('BAD_USAGE', {
     message: `no function of the stack file matches ${asked}`,
     remedy: `${meant === undefined ? '' : `Did you mean ${JSON.stringify(meant)}? `}The functions are ${all.join(', ')}.`,

@@ -1,7 +1,7 @@
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { FaasError } from '../core/errors.ts'
-import { nearest } from './nearest.ts'
+import { nearest } from '../core/nearest.ts'
 
 /** A stack file as it was found. */
 export interface StackBytes {
@@ -55,7 +55,7 @@ export async function loadStack(file: string, cwd: string): Promise<StackBytes> 
 async function nearFile(path: string, isFolder: boolean): Promise<string> {
   const folder = isFolder ? path : dirname(path)
   const names = (await readdir(folder).catch(() => [])).filter((name) => /\.ya?ml$/.test(name)).sort()
-  const near = nearest(basename(path), names) ?? (isFolder ? names[0] : undefined)
+  const near = nearest(basename(path), names)[0] ?? (isFolder ? names[0] : undefined)
   return near === undefined
     ? 'Name an existing stack file with -f.'
     : `Did you mean "-f ${join(folder, near)}"?`

@@ -1,6 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { HostedApp, HostSettings, Leftover, Rooms, Toolbox } from '../../src/cli/rooms-contract.ts'
+import type { HostedApp, HostSettings, Rooms } from '../../src/cli/rooms-contract.ts'
+import type { Leftover, Toolbox } from '../../src/core/toolbox.ts'
 import { systemClock } from '../../src/core/clock.ts'
 import type { FunctionSource } from '../../src/core/builder.ts'
 import { FaasError } from '../../src/core/errors.ts'

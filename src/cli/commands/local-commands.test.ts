@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { cli, temporaryFolder } from '../../../test/support/cli.ts'
 import { startFakeGateway } from '../../../test/support/fake-gateway.ts'
-import type { Toolbox } from '../rooms-contract.ts'
+import type { Toolbox } from '../../core/toolbox.ts'
 import { makeFakeToolbox, roomsOf } from '../../../test/support/fake-rooms.ts'
 
 /** A project with functions of these names, and a ready-made one. */
@@ -251,7 +251,7 @@ describe('new', () => {
 })
 
 describe('gc', () => {
-  const leftover = { kind: 'container', id: 'c1', name: 'fn-a', reason: 'its run ended' }
+  const leftover = { kind: 'container', id: 'c1', name: 'fn-a', reason: 'its run ended' } as const
 
   test('lists, and removes only with --yes', async () => {
     const toolbox = makeFakeToolbox()

@@ -1,6 +1,8 @@
 import type { Context } from '../command.ts'
 import type { HostFlags } from '../host-flags.ts'
-import type { HostedApp, StackChoice, Toolbox } from '../rooms-contract.ts'
+import type { StackChoice } from '../../core/stack.ts'
+import type { Toolbox } from '../../core/toolbox.ts'
+import type { HostedApp } from '../rooms-contract.ts'
 
 /** Rooms for local operations; only what a command loads is loaded. Dispose when done. */
 export async function openToolbox({ io }: Context, engine?: string): Promise<Toolbox> {

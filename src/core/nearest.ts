@@ -1,14 +1,20 @@
-/** The candidate that was probably meant by `word`; undefined when none is near. Case, `-` and `_` do not count. */
-export function nearest(word: string, candidates: readonly string[]): string | undefined {
+/** The candidates that were probably meant by `word`, best first, at most `count`. Case, `-` and `_` do not count. */
+export function nearest(word: string, candidates: Iterable<string>, count = 3): readonly string[] {
   const wanted = plain(word)
-  if (wanted === '') return undefined
+  if (wanted === '') return []
   const allowed = Math.min(3, Math.ceil(wanted.length / 3))
-  let best: { candidate: string; distance: number } | undefined
-  for (const candidate of candidates) {
-    const distance = editDistance(wanted, plain(candidate))
-    if (distance <= allowed && distance < (best?.distance ?? Infinity)) best = { candidate, distance }
-  }
-  return best?.candidate ?? candidates.find((candidate) => oneBeginsTheOther(wanted, plain(candidate)))
+  return [...new Set(candidates)]
+    .map((candidate) => ({ candidate, distance: distanceOf(wanted, plain(candidate), allowed) }))
+    .filter(({ distance }) => distance <= allowed)
+    .sort((a, b) => a.distance - b.distance)
+    .slice(0, count)
+    .map(({ candidate }) => candidate)
+}
+
+/** A beginning counts as far as a name may be: after all that is near, but named. */
+function distanceOf(wanted: string, candidate: string, allowed: number): number {
+  const distance = editDistance(wanted, candidate)
+  return distance > allowed && oneBeginsTheOther(wanted, candidate) ? allowed : distance
 }
 
 /** `env` means `environment`, `language` means `lang`. */

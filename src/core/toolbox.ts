@@ -1,0 +1,71 @@
+import type { Builder, FunctionSource } from './builder.ts'
+
+export interface ToolboxOptions {
+  /** `--engine`; absent means: search in the documented order. */
+  readonly engine?: string
+  readonly env: Readonly<Record<string, string | undefined>>
+}
+
+/** Local operations. Making one reaches nothing: an engine is looked for when an operation first needs it. */
+export interface Toolbox extends AsyncDisposable {
+  readonly builder: Builder
+  /** Writes the build folder of a function to `target`, deleted first (`build --shrinkwrap`). */
+  shrinkwrap(source: FunctionSource, target: string): Promise<unknown>
+  /** Rejects with ENGINE_FAILED when the registry or the engine refuses, or with the signal's reason. */
+  push(image: string, onOutput: (line: string) => void, signal: AbortSignal): Promise<void>
+  /** Templates of the project's `template/` folder below `root`, then the built-in ones that it does not replace. */
+  listTemplates(root: string): Promise<readonly TemplateListing[]>
+  /** Copies the sample handler of a template to the folder `to`. TEMPLATE_NOT_FOUND. */
+  copyTemplate(root: string, lang: string, to: string): Promise<CopiedTemplate>
+  readonly gc: {
+    list(): Promise<readonly Leftover[]>
+    remove(leftovers: readonly Leftover[]): Promise<void>
+  }
+  /** The engine that builds would use; ENGINE_NOT_FOUND. */
+  engine(): Promise<EngineDescription>
+  /** Looks at everything that faasdock needs and changes nothing. */
+  doctor(): Promise<readonly DoctorCheck[]>
+  /** Finds or installs an engine, and pulls or makes the base images that these functions are built on. */
+  setup(sources: readonly FunctionSource[], onOutput: (line: string) => void): Promise<void>
+}
+
+export interface TemplateListing {
+  /** What `lang:` says to mean it. */
+  readonly lang: string
+  /** `language` of template.yml. */
+  readonly language?: string
+  readonly origin: 'project' | 'built-in'
+}
+
+export interface CopiedTemplate {
+  /** Paths below the new folder. */
+  readonly files: readonly string[]
+  /** `welcome_message` of template.yml. */
+  readonly welcome?: string
+}
+
+/** Something of a dead run that is still on the engine. */
+export interface Leftover {
+  readonly kind: 'container' | 'network'
+  readonly id: string
+  readonly name: string
+  /** Why it is nobody's: `run of process 4711 ended`. */
+  readonly reason: string
+}
+
+export interface EngineDescription {
+  /** `unix:///var/run/docker.sock` */
+  readonly address: string
+  readonly version: string
+  readonly architecture: string
+}
+
+/** One thing that was looked at. `warn` works, but not as well as it could. */
+export interface DoctorCheck {
+  readonly name: string
+  readonly ok: 'ok' | 'warn' | 'fail'
+  /** What was seen; may have several lines. */
+  readonly detail: string
+  /** What to do, usually a command to paste. */
+  readonly remedy?: string
+}
