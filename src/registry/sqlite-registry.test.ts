@@ -9,7 +9,7 @@ import type { FunctionRef, Revision } from '../core/function.ts'
 import { migrate } from './migrate.ts'
 import { openRegistry } from './sqlite-registry.ts'
 
-
+const MIGRATIONS = join(import.meta.dirname, 'migrations')
 const createdAt = '2030-01-01T00:00:00.000Z'
 
 function revision(id: string, ref: FunctionRef, more: Partial<Revision> = {}): Revision {
@@ -45,13 +45,13 @@ test('what was put is there after a restart, to the last field', async () => {
   }
   let instance = ''
   {
-    using registry = openRegistry(folder.path)
+    using registry = openRegistry(folder.path, MIGRATIONS)
     instance = registry.instance
     registry.functions.put(full)
     registry.functions.put({ ref: b, revision: revision('r2', b), replicas: 0, createdAt })
     registry.namespaces.put({ name: 'dev', labels: { a: 'b' }, annotations: {} })
   }
-  using registry = openRegistry(folder.path)
+  using registry = openRegistry(folder.path, MIGRATIONS)
   expect(registry.instance).toBe(instance)
   expect(instance).toMatch(/^[0-9a-f]{8}$/)
   expect(registry.functions.get(a)).toEqual({ ...full, invocationCount: 0 })
@@ -70,7 +70,7 @@ test('what was put is there after a restart, to the last field', async () => {
 
 test('an update keeps the day of birth, the counter and the last good revision', async () => {
   await using folder = await makeFolder()
-  using registry = openRegistry(folder.path)
+  using registry = openRegistry(folder.path, MIGRATIONS)
   const { functions } = registry
   functions.put({ ref: a, revision: revision('r1', a), replicas: 1, createdAt })
   functions.pinImage(a, 'r1', 'sha256:1')
@@ -99,7 +99,7 @@ test('an update keeps the day of birth, the counter and the last good revision',
 
 test('a function that is deleted is gone with everything', async () => {
   await using folder = await makeFolder()
-  using registry = openRegistry(folder.path)
+  using registry = openRegistry(folder.path, MIGRATIONS)
   const { functions } = registry
   functions.put({ ref: a, revision: revision('r1', a), replicas: 1, createdAt })
   functions.setGood(a, 'r1')
@@ -113,7 +113,7 @@ test('a function that is deleted is gone with everything', async () => {
 
 test('a transaction that fails leaves nothing behind', async () => {
   await using folder = await makeFolder()
-  using registry = openRegistry(folder.path)
+  using registry = openRegistry(folder.path, MIGRATIONS)
   expect(() =>
     registry.transaction(() => {
       registry.functions.put({ ref: a, revision: revision('r1', a), replicas: 1, createdAt })
@@ -125,7 +125,7 @@ test('a transaction that fails leaves nothing behind', async () => {
 
 test('a kill -9 loses nothing that a call had returned from, and leaves a registry that opens', async () => {
   await using folder = await makeFolder()
-  openRegistry(folder.path)[Symbol.dispose]()
+  openRegistry(folder.path, MIGRATIONS)[Symbol.dispose]()
   // Another process that writes as fast as it can through the same driver, and says what it has written.
   const script = `
     const Database = require('better-sqlite3')
@@ -146,19 +146,19 @@ test('a kill -9 loses nothing that a call had returned from, and leaves a regist
   await once(child, 'close')
   const last = Number(said.trimEnd().split('\n').at(-1))
   expect(last).toBeGreaterThan(100)
-  using registry = openRegistry(folder.path)
+  using registry = openRegistry(folder.path, MIGRATIONS)
   const names = new Set(registry.functions.list().map(({ ref }) => ref.name))
   for (let n = 0; n <= last; n++) expect(names.has(`fn-${n}`)).toBe(true)
 })
 
 test('a registry of a newer faasdock is refused, and is not touched', async () => {
   await using folder = await makeFolder()
-  openRegistry(folder.path)[Symbol.dispose]()
+  openRegistry(folder.path, MIGRATIONS)[Symbol.dispose]()
   const file = join(folder.path, 'registry.db')
   const newer = new Database(file)
   newer.pragma('user_version = 99')
   newer.close()
-  expect(() => openRegistry(folder.path)).toThrow(
+  expect(() => openRegistry(folder.path, MIGRATIONS)).toThrow(
     expect.objectContaining({
       code: 'DATA_BROKEN',
       message: expect.stringContaining('schema version 99') as string,
@@ -175,7 +175,7 @@ test('a registry that is not one is refused with what to do, and lets go of the 
     'registry.db': 'this is no database, but it is long enough'.repeat(200),
   })
   for (let time = 0; time < 2; time++)
-    expect(() => openRegistry(folder.path)).toThrow(
+    expect(() => openRegistry(folder.path, MIGRATIONS)).toThrow(
       expect.objectContaining({
         code: 'DATA_BROKEN',
         message: expect.stringContaining(folder.path) as string,
@@ -187,7 +187,7 @@ test('a registry that is not one is refused with what to do, and lets go of the 
 test('a registry with a torn page is refused, or opens with what can be read: it never crashes', async () => {
   await using folder = await makeFolder()
   {
-    using registry = openRegistry(folder.path)
+    using registry = openRegistry(folder.path, MIGRATIONS)
     for (let n = 0; n < 200; n++) {
       const ref = { name: `fn-${n}`, namespace: 'openfaas-fn' }
       registry.functions.put({ ref, revision: revision('r', ref), replicas: 1, createdAt })
@@ -197,7 +197,7 @@ test('a registry with a torn page is refused, or opens with what can be read: it
   const bytes = readFileSync(file)
   bytes.fill(0x5a, 100, 4096)
   writeFileSync(file, bytes)
-  expect(() => openRegistry(folder.path)).toThrow(
+  expect(() => openRegistry(folder.path, MIGRATIONS)).toThrow(
     expect.objectContaining({ code: 'DATA_BROKEN' }),
   )
 })
@@ -222,7 +222,7 @@ test('a migration that fails leaves the version and the tables as they were', as
 
 test('the files of the registry are in a folder that only its owner can open', async () => {
   await using folder = await makeFolder()
-  using registry = openRegistry(folder.path)
+  using registry = openRegistry(folder.path, MIGRATIONS)
   registry.secrets.put('openfaas-fn', 'key', Buffer.from('x'))
   expect(statSync(join(folder.path, 'secrets')).mode & 0o777).toBe(0o700)
 })
