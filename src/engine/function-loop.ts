@@ -48,6 +48,7 @@ export class FunctionLoop implements AsyncDisposable {
 
   /** Asks for a turn that starts from now on; settles with the outcome of the first such turn that was not given up. */
   request(): Promise<void> {
+    if (this.#isStopped) return Promise.reject(new Error('stopping'))
     this.#wanted++
     this.#failures = 0
     this.#abort.abort(new Error('superseded'))
@@ -59,6 +60,7 @@ export class FunctionLoop implements AsyncDisposable {
 
   /** Asks for a turn because a replica died: at once, or later when that happens again and again. */
   requestAfterCrash(): void {
+    if (this.#isStopped) return
     const now = this.#clock.now()
     if (now - this.#lastCrash > CRASH_FORGET_MS) this.#crashes = 0
     this.#lastCrash = now

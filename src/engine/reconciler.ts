@@ -103,6 +103,8 @@ export class Reconciler implements AsyncDisposable {
     const desired = registry.functions.get(ref)
     if (!desired) {
       await provider.remove(ref)
+      // It may have been deployed again while the former replicas drained; who waits now waits for the new ones.
+      if (registry.functions.get(ref)) return
       problems.clear(ref, 'deploy')
       this.#tellWaiters(key, notFound(ref))
       return
@@ -119,9 +121,11 @@ export class Reconciler implements AsyncDisposable {
       await this.#onFailure(ref, revision, replicas, asFaasError(error), signal)
       throw error
     }
-    registry.functions.setGood(ref, revision.id)
+    // None that did not run has proved anything.
+    if (replicas > 0) registry.functions.setGood(ref, revision.id)
     problems.clear(ref, 'deploy')
-    if (replicas > 0) this.#tellWaiters(key)
+    // Who still waits when it was scaled to zero looks again, and wakes it.
+    this.#tellWaiters(key)
     const seconds = (clock.now() - startedAt) / 1000
     if (isNews) events.emit({ type: 'function.ready', ref, revision: revision.id, replicas, seconds })
   }
@@ -160,6 +164,7 @@ export class Reconciler implements AsyncDisposable {
       try {
         await this.#deployPinned(lastGood, replicas, signal)
       } catch (cause) {
+        if (signal.aborted) throw cause
         log.warn(`the last good revision of ${key} does not start either`, {
           error: asFaasError(cause).message,
         })
