@@ -1,5 +1,7 @@
 import type { Clock } from '../core/clock.ts'
+import { FaasError } from '../core/errors.ts'
 import type { FunctionRef, Revision } from '../core/function.ts'
+import { formatRef } from '../core/function.ts'
 import type { ActualFunction, Lease, ProviderEvent } from '../core/provider.ts'
 import { Replica } from './replica.ts'
 import type { ReplicaHost, StartedReplica } from './replica.ts'
@@ -17,6 +19,8 @@ export interface ReplicaSetOptions {
 interface Group {
   readonly revision: string
   readonly replicas: Replica[]
+  /** Ends the starts under way with an error; present while there are some. */
+  giveUp?: (error: unknown) => void
 }
 
 /**
@@ -99,7 +103,11 @@ export class ReplicaSet {
     const group: Group = coming ?? { revision: revision.id, replicas: [] }
     this.#coming = group
     try {
+      const surplus = group.replicas.length - wanted
+      if (surplus > 0) this.#leave(leastBusy(group.replicas, surplus))
       await this.#grow(group, revision, wanted, signal)
+      const dead = group.replicas.find(({ isDead }) => isDead)
+      if (dead) throw await this.#host.exitError(dead.started, revision)
     } catch (error) {
       this.#leave(group.replicas.splice(0))
       throw error
@@ -149,7 +157,9 @@ export class ReplicaSet {
       if (!replica.isReady) return true
       replica.isReady = false
       group.replicas.splice(index, 1)
-      this.#gone(replica, false, reason)
+      // One that was in nobody's path yet is the matter of the deploy that brings it: fewer must not take over.
+      if (group === this.#coming) group.giveUp?.(exited(this.ref, reason))
+      else this.#gone(replica, false, reason)
       this.#track(replica, this.#host.discard(replica.started))
       return true
     }
@@ -163,16 +173,17 @@ export class ReplicaSet {
     const first = new AbortController()
     const either = AbortSignal.any([signal, first.signal])
     let failure: unknown
-    const starts = Array.from({ length: missing }, async () => {
-      try {
-        await this.#startOne(group, revision, either)
-      } catch (error) {
-        failure ??= error
-        // The others would fail the same way, only later.
-        first.abort(error)
-      }
-    })
+    // The others would fail the same way, only later.
+    const giveUp = (error: unknown): void => {
+      failure ??= error
+      first.abort(error)
+    }
+    group.giveUp = giveUp
+    const starts = Array.from({ length: missing }, () =>
+      this.#startOne(group, revision, either).catch(giveUp),
+    )
     await Promise.all(starts)
+    delete group.giveUp
     if (failure !== undefined) throw failure as Error
     signal.throwIfAborted()
   }
@@ -235,6 +246,13 @@ export class ReplicaSet {
       .finally(() => this.#leaving.delete(tracked))
     this.#leaving.add(tracked)
   }
+}
+
+function exited(ref: FunctionRef, reason: string): FaasError {
+  return new FaasError('REPLICA_EXITED', {
+    message: `${formatRef(ref)} answered, then ended before it could take over: ${reason}`,
+    remedy: 'See its last lines, and `faasdock logs`; it must keep serving.',
+  })
 }
 
 /** Takes the `count` replicas with the fewest invocations in flight out of the list. */

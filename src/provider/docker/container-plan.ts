@@ -51,9 +51,10 @@ export function planContainer(revision: Revision, context: PlanContext): Contain
       ...(gatewayAddress === undefined ? [] : GATEWAY_NAMES.map((name) => `${name}:${gatewayAddress}`)),
       'host.docker.internal:host-gateway',
     ],
-    binds: (spec.secrets ?? []).map(
-      (name) => `${context.secretFile(spec.namespace, name)}:/var/openfaas/secrets/${name}:ro`,
-    ),
+    mounts: (spec.secrets ?? []).map((name) => ({
+      source: context.secretFile(spec.namespace, name),
+      target: `/var/openfaas/secrets/${name}`,
+    })),
     readOnlyRoot: spec.readOnlyRootFilesystem ?? false,
     ...(limits?.memory !== undefined && { memoryBytes: parseMemory(limits.memory) }),
     ...(limits?.cpu !== undefined && { cores: parseCpu(limits.cpu) }),

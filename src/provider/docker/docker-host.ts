@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { asFaasError, FaasError } from '../../core/errors.ts'
 import type { FunctionSpec, Revision } from '../../core/function.ts'
 import { formatRef } from '../../core/function.ts'
@@ -45,6 +46,7 @@ export class DockerHost implements ReplicaHost {
     return this.#options.throttle(async () => {
       signal.throwIfAborted()
       const context = this.#options.context()
+      checkSecrets(revision.spec, context)
       const container = await runContainer(this.#options.engine, planContainer(revision, context))
       return { id: container.id, origin: originOf(container, context.publish) }
     })
@@ -58,10 +60,7 @@ export class DockerHost implements ReplicaHost {
       // It may have ended before the engine's events could find anybody waiting for it.
       const now = await containerEnd(this.#options.engine, replica.id)
       if (now?.isRunning !== true) throw await this.exitError(replica, revision)
-      await waitReady(
-        await this.#target(replica, revision.spec),
-        AbortSignal.any([signal, ended.signal, timeout]),
-      )
+      await waitReady(await this.#target(replica, revision), AbortSignal.any([signal, ended.signal, timeout]))
     } catch (error) {
       signal.throwIfAborted()
       if (ended.signal.aborted) throw await this.exitError(replica, revision)
@@ -106,14 +105,15 @@ export class DockerHost implements ReplicaHost {
     })
   }
 
-  async #target(replica: StartedReplica, spec: FunctionSpec): Promise<Parameters<typeof waitReady>[0]> {
+  async #target(replica: StartedReplica, revision: Revision): Promise<Parameters<typeof waitReady>[0]> {
     const { hostname: host, port } = new URL(replica.origin)
-    const env = await this.#env(spec)
+    const env = await this.#env(revision)
     const childPort = watchdogChildPort(env)
     return {
       host,
       port: Number(port),
-      path: healthPath(spec),
+      path: healthPath(revision.spec),
+      isOwnAddress: !this.#options.context().publish,
       ...(childPort !== undefined && {
         childPort,
         listensInside: async (wanted: number) => {
@@ -128,9 +128,9 @@ export class DockerHost implements ReplicaHost {
     }
   }
 
-  async #env(spec: FunctionSpec): Promise<ReadonlyMap<string, string>> {
+  async #env({ spec, imageId }: Revision): Promise<ReadonlyMap<string, string>> {
     const own = Object.entries(spec.envVars ?? {})
-    const image = await imageEnv(this.#options.engine, spec.image)
+    const image = await imageEnv(this.#options.engine, imageId ?? spec.image)
     return new Map([...image.map((line) => splitOnce(line)), ...own])
   }
 
@@ -141,6 +141,16 @@ export class DockerHost implements ReplicaHost {
   discard(replica: StartedReplica): Promise<void> {
     return removeContainer(this.#options.engine, replica.id)
   }
+}
+
+/** Secrets were there when the spec came in; one may have been deleted since. */
+function checkSecrets(spec: FunctionSpec, { secretFile }: PlanContext): void {
+  const missing = spec.secrets?.find((name) => !existsSync(secretFile(spec.namespace, name)))
+  if (missing === undefined) return
+  throw new FaasError('SECRET_NOT_FOUND', {
+    message: `${formatRef(spec)} asks for the secret ${JSON.stringify(missing)}, which does not exist in ${spec.namespace} any more`,
+    remedy: `Create it again: faasdock secret create ${missing} --from-file FILE.`,
+  })
 }
 
 /** Where a container's function answers, as this host reaches it. */

@@ -88,11 +88,17 @@ export class DockerProvider implements Provider {
   readonly #stopped = new AbortController()
   /** `direct:ADDRESS` or `relay`; see routeGateway. */
   #route = ''
+  /** Replicas that could not be removed, because the engine was away. */
+  readonly #leftovers = new Set<string>()
+  /** Calls may come in before it is known what an earlier run left: what they ask for waits until it is. */
+  #adopting: Promise<void> | undefined
+  #setAdopted: () => void = () => undefined
 
   constructor(options: DockerProviderOptions, info: ProviderInfo, network: InstanceNetwork) {
     this.#options = options
     this.#info = info
     this.#network = network
+    this.#adopting = new Promise((resolve) => (this.#setAdopted = resolve))
     this.#host = new DockerHost({
       engine: options.engine,
       startTimeoutMs: options.startTimeoutMs,
@@ -145,6 +151,8 @@ export class DockerProvider implements Provider {
       await runRelay(engine, { instance, image, network: this.#network.name, gateway })
     }
     await this.#adopt()
+    this.#setAdopted()
+    this.#adopting = undefined
   }
 
   /** Takes in the replicas that an earlier run left and that still answer; removes its other containers. */
@@ -193,10 +201,12 @@ export class DockerProvider implements Provider {
   }
 
   async deploy(revision: Revision, replicas: number, signal: AbortSignal): Promise<void> {
+    if (this.#adopting) await this.#adopting
     await this.#set(revision.spec).deploy(revision, replicas, signal)
   }
 
   async remove(fn: FunctionRef): Promise<void> {
+    if (this.#adopting) await this.#adopting
     const set = this.#sets.get(formatRef(fn))
     if (!set) return
     await set.remove()
@@ -279,14 +289,13 @@ export class DockerProvider implements Provider {
         clock: systemClock,
         drainMs: this.#options.drainMs,
         onEvent: (event) => this.#emit(event),
-        onLeftover: (replica, error) =>
+        onLeftover: (replica, error) => {
+          this.#leftovers.add(replica)
           this.#options.log.warn(
-            `could not remove a replica of ${key}; the next start or \`faasdock gc\` will`,
-            {
-              replica: replica.slice(0, 12),
-              error: String(error),
-            },
-          ),
+            `could not remove a replica of ${key}; it is tried again when the engine is back, and at the next start`,
+            { replica: replica.slice(0, 12), error: String(error) },
+          )
+        },
       })
       this.#sets.set(key, set)
     }
@@ -326,7 +335,15 @@ export class DockerProvider implements Provider {
           for (const id of set.replicaIds())
             if (!running.has(id)) set.died(id, 'ended while the engine was away')
         this.#emit({ type: 'engine-back' })
+        return this.#removeLeftovers()
       })
       .catch((error: unknown) => this.#emit({ type: 'engine-lost', reason: String(error) }))
+  }
+
+  async #removeLeftovers(): Promise<void> {
+    for (const id of [...this.#leftovers]) {
+      await removeContainer(this.#options.engine, id)
+      this.#leftovers.delete(id)
+    }
   }
 }

@@ -12,15 +12,19 @@ export interface ReadinessTarget {
    * started, seconds before it listens (contract 2.7), so its health alone is not readiness.
    */
   readonly childPort?: number
+  /** `host` is the replica's own address, so that its other ports can be tried there too. */
+  readonly isOwnAddress?: boolean
   /** Whether something listens on a port inside the replica, asked there; undefined when it cannot be asked. */
   readonly listensInside?: (port: number) => Promise<boolean | undefined>
 }
 
+/** How an `upstream_url` names the replica itself; any other is not its child. */
+const OWN_HOSTS = new Set(['localhost', '127.0.0.1', '0.0.0.0', '[::1]', '[::]'])
 /** A try every few milliseconds at first, so that a quick function is found ready at once; rarer later. */
 const FIRST_PAUSE_MS = 4
 const LAST_PAUSE_MS = 50
 const TRY_TIMEOUT_MS = 2000
-/** How long a healthy watchdog's child is waited for when nobody can see it listen. */
+/** How long a healthy watchdog's child is waited for when nobody can see whether it listens. */
 const CHILD_LIMIT_MS = 5000
 
 /** Resolves once the target answers HTTP; ends early, with the signal's reason, when the signal aborts. */
@@ -39,11 +43,11 @@ export async function waitReady(target: ReadinessTarget, signal: AbortSignal): P
 
 async function waitForChild(target: ReadinessTarget, port: number, signal: AbortSignal): Promise<void> {
   const limit = Date.now() + CHILD_LIMIT_MS
-  while (Date.now() < limit) {
+  for (;;) {
     signal.throwIfAborted()
-    if (await accepts(target.host, port)) return
+    if (target.isOwnAddress === true && (await accepts(target.host, port))) return
     const inside = await target.listensInside?.(port)
-    if (inside === true) return
+    if (inside === true || (inside === undefined && Date.now() >= limit)) return
     await pause(systemClock, LAST_PAUSE_MS, signal)
   }
 }
@@ -87,11 +91,12 @@ export function listensOn(procNetTcp: string, port: number): boolean {
   })
 }
 
-/** The port in an of-watchdog's `upstream_url`, when the environment says that it runs in http mode. */
+/** The port of an of-watchdog's child, when the environment says that it runs one in http mode. */
 export function watchdogChildPort(env: ReadonlyMap<string, string>): number | undefined {
   if (env.get('mode') !== 'http' && env.get('operational_mode') !== 'http') return undefined
   const url = env.get('upstream_url') ?? env.get('http_upstream_url')
   if (url === undefined || !URL.canParse(url)) return undefined
-  const { port } = new URL(url)
+  const { hostname, port } = new URL(url)
+  if (!OWN_HOSTS.has(hostname)) return undefined
   return port === '' ? 80 : Number(port)
 }

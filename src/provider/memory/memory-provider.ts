@@ -106,10 +106,11 @@ export class MemoryProvider implements Provider {
       (query.instance === undefined || line.instance === query.instance) &&
       (query.since === undefined || line.timestamp >= query.since.toISOString())
     const past = this.#lines.filter(wanted)
-    yield* query.tail !== undefined && query.tail > 0 ? past.slice(-query.tail) : past
+    // Remembered before the reader has its say: more lines may come while it looks at these.
     let seen = this.#lines.length
+    yield* query.tail !== undefined && query.tail > 0 ? past.slice(-query.tail) : past
     while (query.follow && !signal.aborted) {
-      await this.#moreLines(signal)
+      if (this.#lines.length === seen) await this.#moreLines(signal)
       const fresh = this.#lines.slice(seen)
       seen += fresh.length
       yield* fresh.filter(wanted)
