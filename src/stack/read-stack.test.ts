@@ -464,7 +464,8 @@ env.yml:2:10  environment.TOKEN is a list
   test.each([
     ['empty', '', '1:1 the file is empty'],
     ['of the shell’s kind', 'A=1\nB=2\n', '1:1 the file is a text'],
-    ['broken', 'environment:\n  A: "x\n', '2:8 not YAML: missing closing quote'],
+    ['broken', 'environment:\n  A: "x\n', '2:6 not YAML: missing closing quote'],
+    ['broken far above its end', "environment:\n  A: 'x\n  B: y\n", '2:6 not YAML: missing closing quote'],
     ['with an unknown field', 'environment: {}\nsecrets: []\n', '2:1 unknown field "secrets"'],
     ['without the field', 'x-note: 1\n', '1:1 environment is missing'],
   ])('in an environment file that is %s', async (_, text, expected) => {

@@ -1,4 +1,6 @@
-import type { YAMLParseError } from 'yaml'
+import { visit } from 'yaml'
+import type { Document, YAMLParseError } from 'yaml'
+import type { Place } from './source-map.ts'
 import type { Fault } from './substitute.ts'
 
 /** What is accepted where YAML's own message does not say it. */
@@ -13,22 +15,41 @@ const ACCEPTED: Readonly<Record<string, string>> = {
   MULTIPLE_DOCS: 'one document: everything above a second "---"',
 }
 
-/** An error of the YAML parser in our words. */
-export function syntaxFault(error: YAMLParseError): Fault {
+/** What is read of the parser's errors. */
+export type ParseError = Pick<YAMLParseError, 'code' | 'message' | 'pos'>
+
+/** An error of the YAML parser in our words. `document` is what it made of the text. */
+export function syntaxFault(error: ParseError, document: Document): Fault {
   const [start, end] = error.pos
   const accepted = ACCEPTED[error.code]
   return {
-    place: { start, end },
+    place: unclosedQuote(error, document) ?? { start, end },
     message: `not YAML: ${wording(error)}`,
     ...(accepted === undefined ? {} : { accepted }),
   }
 }
 
-function wording(error: YAMLParseError): string {
+/**
+ * Where the quote stands that is never closed. The parser points at the end of what it swallowed, which may be the end
+ * of the file; the mistake is where it begins.
+ */
+function unclosedQuote({ code, pos }: ParseError, document: Document): Place | undefined {
+  if (code !== 'MISSING_CHAR') return undefined
+  let found: Place | undefined
+  visit(document, {
+    Scalar(_key, { type, range }) {
+      const isQuoted = type === 'QUOTE_DOUBLE' || type === 'QUOTE_SINGLE'
+      if (isQuoted && range?.[1] === pos[0]) found = { start: range[0], end: range[0] + 1 }
+    },
+  })
+  return found
+}
+
+function wording(error: ParseError): string {
   if (error.code === 'RESOURCE_EXHAUSTION') return 'nested too deeply'
   if (error.code === 'MULTIPLE_DOCS') return 'a second document begins here'
   if (error.message.startsWith('Implicit map keys need')) return 'a key without a colon and a value'
   if (error.message === 'Nested mappings are not allowed in compact mappings')
     return 'a second ":" in one line'
-  return error.message.charAt(0).toLowerCase() + error.message.slice(1).replace(/"quote$/, 'quote')
+  return error.message.charAt(0).toLowerCase() + error.message.slice(1).replace(/["']quote$/, 'quote')
 }

@@ -3,6 +3,7 @@ import type { Alias, Node, Pair, Scalar, YAMLMap, YAMLSeq } from 'yaml'
 import type { Place } from './source-map.ts'
 import type { Fault } from './substitute.ts'
 import { syntaxFault } from './yaml-syntax.ts'
+import type { ParseError } from './yaml-syntax.ts'
 
 /** YAML with every scalar as the text that was written, as Go reads it into string fields: `1.0` stays `1.0`. */
 export type Value = string | null | ValueList | ValueMap
@@ -29,7 +30,11 @@ export function readTree(text: string): Tree {
     uniqueKeys: false,
     prettyErrors: false,
   })
-  if (document.errors.length > 0) return broken(text, firstOfEachLine(text, document.errors.map(syntaxFault)))
+  if (document.errors.length > 0)
+    return broken(
+      text,
+      firstOfEachLine(text, document.errors).map((error) => syntaxFault(error, document)),
+    )
   const reader = new TreeReader(startOf(text))
   const root = document.contents ? reader.read(document.contents) : null
   return {
@@ -45,11 +50,11 @@ function broken(text: string, faults: readonly Fault[]): Tree {
 }
 
 /** The parser reports consequences of one error in the same line too. */
-function firstOfEachLine(text: string, faults: readonly Fault[]): Fault[] {
-  const kept: Fault[] = []
-  for (const fault of faults) {
+function firstOfEachLine(text: string, errors: readonly ParseError[]): ParseError[] {
+  const kept: ParseError[] = []
+  for (const error of errors) {
     const before = kept.at(-1)
-    if (!before || text.slice(before.place.start, fault.place.start).includes('\n')) kept.push(fault)
+    if (!before || text.slice(before.pos[0], error.pos[0]).includes('\n')) kept.push(error)
   }
   return kept
 }
