@@ -31,6 +31,21 @@ test('deploy updates, and creates on 404 only', async () => {
   })
 })
 
+test('what faasdock’s gateway refuses comes with its own code, words and remedy', async () => {
+  await using gateway = await startFakeGateway()
+  gateway.intercept = (_request, response) => {
+    response
+      .writeHead(400, { 'x-faasdock-code': 'SECRET_NOT_FOUND' })
+      .end('echo asks for a secret\nthat is not there\nCreate it.\n')
+    return true
+  }
+  await expect(clientOf(gateway.url).deploy(spec)).rejects.toMatchObject({
+    code: 'SECRET_NOT_FOUND',
+    message: 'echo asks for a secret\nthat is not there',
+    remedy: 'Create it.',
+  })
+})
+
 test('the namespace is sent where it was given and nowhere else', async () => {
   await using gateway = await startFakeGateway()
   const client = clientOf(gateway.url)

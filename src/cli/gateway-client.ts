@@ -1,4 +1,5 @@
-import { FaasError } from '../core/errors.ts'
+import { ERROR_CODES, FaasError } from '../core/errors.ts'
+import type { ErrorCode } from '../core/errors.ts'
 import { DEFAULT_NAMESPACE, formatRef } from '../core/function.ts'
 import type { StampedEvent } from '../engine/events.ts'
 import { readText, send } from './http.ts'
@@ -239,6 +240,8 @@ export class GatewayClient {
   async #accept(answer: HttpAnswer): Promise<HttpAnswer> {
     if (answer.status >= 200 && answer.status < 300) return answer
     const words = (await readText(answer)).trim()
+    const known = platformError(answer.headers['x-faasdock-code'], words)
+    if (known) throw known
     const said = `the gateway at ${this.url} answered ${answer.status}${words === '' ? '' : `: ${words}`}`
     throw new FaasError('GATEWAY_REFUSED', { message: said, remedy: remedyFor(answer.status) })
   }
@@ -281,6 +284,16 @@ type Query = Readonly<Record<string, string | undefined>>
 
 function isObject(value: unknown): boolean {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+/** faasdock's own gateway says the code, and the remedy in the last line: then the error is that one, as if it happened here. */
+function platformError(code: unknown, words: string): FaasError | undefined {
+  if (typeof code !== 'string' || !(code in ERROR_CODES)) return undefined
+  const lines = words.split('\n')
+  const remedy = lines.pop() ?? ''
+  return lines.length === 0
+    ? undefined
+    : new FaasError(code as ErrorCode, { message: lines.join('\n'), remedy })
 }
 
 function remedyFor(status: number): string {

@@ -49,6 +49,8 @@ export function failureText(error: FaasError, callId?: string): string {
   return `${error.message}\n${error.remedy}\n${callId === undefined ? '' : `call id: ${callId}\n`}`
 }
 
+/** The code of a control route's failure, for our own command line; the last line of the body is the remedy then. */
+export const CODE_HEADER = 'X-Faasdock-Code'
 /** Says that the platform, not the function, made this answer. */
 export const INTERNAL_HEADER = 'X-OpenFaaS-Internal'
 export const INTERNAL_VALUE = 'faasdock-gateway'

@@ -1,7 +1,7 @@
 import type { Middleware } from 'koa'
 import { asFaasError } from '../../core/errors.ts'
 import type { Log } from '../../core/log.ts'
-import { failureText, INTERNAL_HEADER, INTERNAL_VALUE, statusOf } from '../failure.ts'
+import { CODE_HEADER, failureText, INTERNAL_HEADER, INTERNAL_VALUE, statusOf } from '../failure.ts'
 
 /** The only place where a control route's failure becomes an answer. */
 export function errors(log: Log): Middleware {
@@ -16,6 +16,7 @@ export function errors(log: Log): Middleware {
       ctx.type = 'text/plain; charset=utf-8'
       ctx.set('X-Content-Type-Options', 'nosniff')
       ctx.set(INTERNAL_HEADER, INTERNAL_VALUE)
+      ctx.set(CODE_HEADER, failure.code)
       ctx.body = failureText(failure)
     }
   }
