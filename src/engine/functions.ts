@@ -110,7 +110,7 @@ export class Functions {
 
   #put(spec: FunctionSpec, before: DesiredFunction | undefined, imageId?: string, origin?: string): Accepted {
     this.#check(spec)
-    const { registry, clock, revisionId } = this.#parts
+    const { registry, problems, clock, revisionId } = this.#parts
     const now = new Date(clock.now()).toISOString()
     const revision: Revision = {
       id: revisionId(canonical({ spec, imageId })),
@@ -126,6 +126,8 @@ export class Functions {
       createdAt: before?.createdAt ?? now,
       ...(origin !== undefined && { origin }),
     })
+    // What the revision before did wrong is not said of this one: whoever waits for it would take it for its outcome.
+    problems.clear(ref, 'deploy')
     return this.#accepted(ref, revision.id)
   }
 
