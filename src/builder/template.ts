@@ -40,7 +40,7 @@ export function projectTemplateFolder(root: string, lang: string): string {
  * lang. Never needs the network. TEMPLATE_NOT_FOUND says where it was looked for and what could have been meant.
  */
 export async function resolveTemplate(
-  source: Pick<FunctionSource, 'lang' | 'root'>,
+  source: Pick<FunctionSource, 'lang' | 'root'> & { readonly name?: string },
   builtIn: string,
 ): Promise<Template> {
   const { lang, root } = source
@@ -89,7 +89,7 @@ async function builtInTemplates(builtIn: string): Promise<(Template & { readonly
 }
 
 async function notFound(
-  { lang, root }: Pick<FunctionSource, 'lang' | 'root'>,
+  { lang, root, name }: Pick<FunctionSource, 'lang' | 'root'> & { readonly name?: string },
   builtIn: string,
   templates: readonly Template[],
 ): Promise<FaasError> {
@@ -107,7 +107,7 @@ async function notFound(
     'Or put a folder with a Dockerfile there yourself.',
   ]
   return new FaasError('TEMPLATE_NOT_FOUND', {
-    message: `no template for lang ${JSON.stringify(lang)}: neither ${projectTemplateFolder(root, lang)} exists, nor does a built-in one in ${builtIn} serve it`,
+    message: `${name === undefined ? '' : `${name}: `}no template for lang ${JSON.stringify(lang)}: neither ${projectTemplateFolder(root, lang)} exists, nor does a built-in one in ${builtIn} serve it`,
     remedy: remedies.join(' '),
   })
 }
