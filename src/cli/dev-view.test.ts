@@ -80,6 +80,15 @@ test('a failed build shows the error and stays in sight until a good save', () =
   expect(view.warnings()).toEqual([])
 })
 
+test('a fix that only undoes a mistake is said too', () => {
+  const { see, view } = makeView()
+  see({ type: 'build.failed', ref, problem })
+  const good = { type: 'build.done', ref, image: 'x', cached: true, seconds: 0 } as const
+  expect(see(good)).toEqual(['✓ m-search  builds again'])
+  expect(view.warnings()).toEqual([])
+  expect(see(good)).toEqual([])
+})
+
 test('a revision that does not start says whether an older one answers', () => {
   const { see, view } = makeView()
   const [line] = see({ type: 'function.failed', ref, revision: '2', serving: '1', problem })

@@ -20,6 +20,8 @@ interface Turn {
   savedAt: number | undefined
   built: 'built' | 'cached' | undefined
   warning: string | undefined
+  /** The last build failed. */
+  isBroken: boolean
 }
 
 /** Saves that are further apart are not one save. */
@@ -48,14 +50,9 @@ export class DevView {
       case 'build.output':
         return this.#output(event.ref, event.line)
       case 'build.done':
-        Object.assign(this.#turn(event.ref), {
-          phase: undefined,
-          built: event.cached ? 'cached' : 'built',
-          warning: undefined,
-        })
-        if (event.cached) return []
-        return [{ tone: 'detail', text: `${event.ref.name}  built in ${formatSpan(event.seconds)}` }]
+        return this.#built(event)
       case 'build.failed':
+        this.#turn(event.ref).isBroken = true
         return this.#failed(event.ref, 'build failed', event.problem, undefined)
       case 'function.deploying':
         Object.assign(this.#turn(event.ref), { phase: 'starting', since: at, step: '' })
@@ -144,6 +141,7 @@ export class DevView {
       savedAt: undefined,
       built: undefined,
       warning: undefined,
+      isBroken: false,
     }
     this.#turns.set(key, turn)
     return turn
@@ -162,6 +160,22 @@ export class DevView {
     // Steps tell that a long build lives; all of it is for those who ask.
     const isStep = /^(Step \d+\/\d+|#\d+ \[)/.test(line)
     return this.#verbose || isStep ? [{ tone: 'detail', text: `${ref.name}  ${line}` }] : []
+  }
+
+  #built({ ref, cached, seconds }: StampedEvent & { type: 'build.done' }): DevLine[] {
+    const turn = this.#turn(ref)
+    // Where the fix only undoes a mistake, what runs is right already: nothing else would tell that it was seen.
+    const isMended = turn.isBroken
+    Object.assign(turn, {
+      phase: undefined,
+      built: cached ? 'cached' : 'built',
+      warning: undefined,
+      isBroken: false,
+    })
+    return [
+      ...(cached ? [] : [{ tone: 'detail', text: `${ref.name}  built in ${formatSpan(seconds)}` } as const]),
+      ...(isMended ? [{ tone: 'good', text: `✓ ${ref.name}  builds again` } as const] : []),
+    ]
   }
 
   #ready(ref: FunctionRef, at: number, seconds: number): DevLine[] {
