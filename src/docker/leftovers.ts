@@ -21,10 +21,10 @@ export async function listLeftovers(
 ): Promise<Leftover[]> {
   try {
     const filters = { label: [LABEL.instance] }
-    const [networks, containers] = await Promise.all([
-      engine.listNetworks({ filters }),
-      engine.listContainers({ all: true, filters }),
-    ])
+    // In this order: a network is made before its containers and removed after them, so that one which is not listed
+    // now was gone already, and does not belong to an instance that has just begun.
+    const containers = await engine.listContainers({ all: true, filters })
+    const networks = await engine.listNetworks({ filters })
     const dead = new Map<string, string>()
     const judged = new Set<string>()
     for (const { Labels: labels } of networks) {
