@@ -9,6 +9,7 @@ import type { Log } from '../core/log.ts'
 import type { Functions } from '../engine/functions.ts'
 import type { Invoker } from '../engine/invoker.ts'
 import { DataPlane } from './data-plane.ts'
+import { drainServer } from './drain.ts'
 import { errors } from './middleware/errors.ts'
 import { host } from './middleware/host.ts'
 import { functionRoutes } from './routes/functions.ts'
@@ -71,14 +72,7 @@ export class Gateway implements AsyncDisposable {
 
   /** Refuses new connections, lets calls in flight end for up to `limitMs`, then closes everything. */
   async drain(limitMs: number): Promise<void> {
-    const closed = this.#servers.splice(0).map(async (server) => {
-      const done = new Promise((resolve) => server.close(resolve))
-      server.closeIdleConnections()
-      const limit = setTimeout(() => server.closeAllConnections(), limitMs)
-      await done
-      clearTimeout(limit)
-    })
-    await Promise.allSettled(closed)
+    await Promise.allSettled(this.#servers.splice(0).map((server) => drainServer(server, limitMs)))
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
