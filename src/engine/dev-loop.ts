@@ -80,9 +80,10 @@ export class DevLoop implements AsyncDisposable {
   /** Builds and deploys everything in the file, and watches. Resolves when each function is ready or has failed. */
   async start(): Promise<void> {
     const stack = this.#stack ?? (await this.open())
-    const { turns } = await this.#apply(stack)
+    const due = await this.#apply(stack)
+    // First look, then build: a save in between would be in nobody's build.
     if (this.#options.watch) await this.#watchInputs()
-    await Promise.allSettled(turns)
+    await Promise.allSettled(due.map((loop) => loop.request()))
   }
 
   /** Builds and deploys again; one function or all. Resolves like `start`. */
@@ -94,22 +95,21 @@ export class DevLoop implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    // The reader of the file first: it makes loops and watches.
+    await this.#stackLoop[Symbol.asyncDispose]()
+    await Promise.allSettled([...this.#sources.values()].map(({ loop }) => loop[Symbol.asyncDispose]()))
+    await this.#watch?.[Symbol.asyncDispose]()
     this.#quiet?.[Symbol.dispose]()
     for (const { quiet } of this.#sources.values()) quiet?.[Symbol.dispose]()
-    await this.#watch?.[Symbol.asyncDispose]()
-    await Promise.allSettled([
-      this.#stackLoop[Symbol.asyncDispose](),
-      ...[...this.#sources.values()].map(({ loop }) => loop[Symbol.asyncDispose]()),
-    ])
   }
 
-  /** Makes the loops those of `stack`; gives the turns that are due because of it. */
-  async #apply(stack: Stack): Promise<{ readonly turns: readonly Promise<void>[] }> {
-    const { events, functions, registry } = this.#parts
+  /** Makes the loops those of `stack`; gives those of which a turn is due because of it. */
+  async #apply(stack: Stack): Promise<readonly FunctionLoop[]> {
+    const { events, functions, problems, registry } = this.#parts
     this.#stack = stack
     await this.#importSecrets(stack)
     events.emit({ type: 'stack.read', file: stack.file, functions: stack.functions.length })
-    const turns: Promise<void>[] = []
+    const due: FunctionLoop[] = []
     const wanted = new Set<string>()
     for (const fn of stack.functions) {
       const key = formatRef(fn.spec)
@@ -119,22 +119,24 @@ export class DevLoop implements AsyncDisposable {
         const isSame = JSON.stringify(known.current) === JSON.stringify(fn)
         known.current = fn
         known.inputs = await this.#inputsOf(fn)
-        if (!isSame) turns.push(unattended(known.loop.request()))
+        // What it failed for may be put right in another file: a secret, say.
+        if (!isSame || problems.of(fn.spec, 'build')) due.push(known.loop)
       } else {
         const loop = new FunctionLoop(this.#parts.clock, false, (signal) => this.#turn(key, signal))
         this.#sources.set(key, { current: fn, loop, inputs: await this.#inputsOf(fn) })
-        turns.push(unattended(loop.request()))
+        due.push(loop)
       }
     }
     for (const [key, source] of this.#sources) {
       if (wanted.has(key)) continue
       this.#sources.delete(key)
       await source.loop[Symbol.asyncDispose]()
+      problems.clear(refOf(source.current), 'build')
     }
     if (!this.#options.isPartial)
       for (const { ref, origin } of registry.functions.list())
         if (origin === this.#options.file && !wanted.has(formatRef(ref))) functions.remove(ref)
-    return { turns }
+    return due
   }
 
   /** One function: build, then deploy what came out. */
@@ -161,7 +163,7 @@ export class DevLoop implements AsyncDisposable {
       }
       const accepted = functions.apply(current.spec, imageId, this.#options.file)
       problems.clear(ref, 'build')
-      await accepted.settled
+      await unlessAborted(accepted.settled, signal)
     } catch (error) {
       if (signal.aborted) throw error
       const failure = asFaasError(error)
@@ -175,16 +177,25 @@ export class DevLoop implements AsyncDisposable {
   }
 
   async #inputsOf(fn: StackFunction): Promise<readonly string[]> {
-    return fn.source ? this.#parts.builder.inputs(fn.source) : []
+    if (!fn.source) return []
+    const { handler } = fn.source
+    // Why it cannot be looked at is the build's to tell.
+    return this.#parts.builder.inputs(fn.source).catch(() => [handler])
   }
 
   async #importSecrets(stack: Stack): Promise<void> {
-    const { registry } = this.#parts
+    const { registry, log } = this.#parts
     const values = await this.#options.readSecrets(stack.root)
     for (const namespace of new Set(stack.functions.map(({ spec }) => spec.namespace)))
       for (const [name, value] of values) {
         const known = registry.secrets.read(namespace, name)
-        if (!known || !sameBytes(known, value)) registry.secrets.put(namespace, name, value)
+        if (known && sameBytes(known, value)) continue
+        try {
+          registry.secrets.put(namespace, name, value)
+        } catch (error) {
+          // A file that is no secret must not keep the functions from starting.
+          log.warn(`${this.#options.secretsFolder(stack.root)}: ${asFaasError(error).message}`)
+        }
       }
   }
 
@@ -235,8 +246,9 @@ export class DevLoop implements AsyncDisposable {
     const { events, clock } = this.#parts
     try {
       const stack = await this.#options.readStack()
-      await this.#apply(stack)
+      const due = await this.#apply(stack)
       await this.#watchInputs()
+      for (const loop of due) unattended(loop.request())
     } catch (error) {
       const problem = toProblem(asFaasError(error), clock)
       events.emit({ type: 'stack.failed', file: this.#options.file, problem })
@@ -244,10 +256,19 @@ export class DevLoop implements AsyncDisposable {
   }
 }
 
-/** A promise that nobody has to wait for: failures are told by events. */
-function unattended(turn: Promise<void>): Promise<void> {
+/** A turn that nobody waits for: failures are told by events. */
+function unattended(turn: Promise<void>): void {
   turn.catch(() => undefined)
-  return turn
+}
+
+/** Waits for a deploy, but no longer than it is wanted: the next save gives it up, however long it would still take. */
+function unlessAborted(settled: Promise<void>, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => reject(signal.reason as Error)
+    signal.addEventListener('abort', onAbort, { once: true })
+    if (signal.aborted) onAbort()
+    settled.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort))
+  })
 }
 
 function refOf({ spec }: StackFunction): FunctionRef {

@@ -11,12 +11,12 @@ const broken = (words = 'it ends at once'): FaasError =>
 test('a function that crashes again and again is replaced at once, then later and later', async () => {
   const image = steeredImage()
   await using platform = await makePlatform({ image })
-  const { functions, clock, provider, crash, of } = platform
+  const { functions, clock, provider } = platform
   const spec = specOf('hello', 'image')
   await functions.deploy(spec).settled
   const pauses: number[] = []
   for (let n = 0; n < 5; n++) {
-    await crash(spec)
+    await platform.crash(spec)
     expect(functions.get(spec)).toMatchObject({ availableReplicas: 0, replicas: 1 })
     const [pause = 0] = clock.pending
     pauses.push(pause)
@@ -24,7 +24,7 @@ test('a function that crashes again and again is replaced at once, then later an
     await soon(() => provider.actual(spec)?.available === 1, 'the replacement')
   }
   expect(pauses).toEqual([0, 500, 1000, 2000, 4000])
-  expect(of('replica.died', spec).map(({ reason }) => reason)).toEqual(Array(5).fill('crashed'))
+  expect(platform.of('replica.died', spec).map(({ reason }) => reason)).toEqual(Array(5).fill('crashed'))
 })
 
 test('a crash of one function does not delay another', async () => {
@@ -42,7 +42,7 @@ test('a crash of one function does not delay another', async () => {
 test('what did not get ready is tried again by itself, and told once', async () => {
   const image = steeredImage(broken())
   await using platform = await makePlatform({ image })
-  const { functions, clock, of, provider } = platform
+  const { functions, clock, provider } = platform
   const spec = specOf('hello', 'image')
   await expect(functions.deploy(spec).settled).rejects.toMatchObject({ code: 'REPLICA_EXITED' })
   expect(functions.get(spec)).toMatchObject({
@@ -56,14 +56,14 @@ test('what did not get ready is tried again by itself, and told once', async () 
   await clock.advance(2000)
   await soon(() => image.starts === 3)
   await settle()
-  expect(of('function.failed', spec)).toHaveLength(1)
+  expect(platform.of('function.failed', spec)).toHaveLength(1)
   image.be(broken('another reason'))
   await clock.advance(4000)
-  await soon(() => of('function.failed', spec).length === 2)
+  await soon(() => platform.of('function.failed', spec).length === 2)
   image.be('ok')
   await clock.advance(8000)
   await soon(() => provider.actual(spec)?.available === 1)
-  await soon(() => of('function.ready', spec).length === 1)
+  await soon(() => platform.of('function.ready', spec).length === 1)
   expect(functions.get(spec)?.problem).toBeUndefined()
   expect(functions.get(spec)?.state).toBe('ready')
 })
@@ -71,14 +71,14 @@ test('what did not get ready is tried again by itself, and told once', async () 
 test('an update that fails keeps the old revision answering and says which one serves', async () => {
   const [good, bad] = [steeredImage(), steeredImage(broken())]
   await using platform = await makePlatform({ good, bad })
-  const { functions, provider, of } = platform
+  const { functions, provider } = platform
   const spec = specOf('hello', 'good')
   const { revision } = functions.deploy(spec)
   await soon(() => provider.actual(spec)?.available === 1)
   await expect(functions.update({ ...spec, image: 'bad' }).settled).rejects.toThrow('it ends at once')
   expect(provider.actual(spec)).toMatchObject({ revision, available: 1 })
   expect(functions.get(spec)).toMatchObject({ state: 'failing', availableReplicas: 1 })
-  expect(of('function.failed', spec)).toMatchObject([{ serving: revision }])
+  expect(platform.of('function.failed', spec)).toMatchObject([{ serving: revision }])
 })
 
 test('after a restart the last good revision answers when the wanted one does not get ready', async () => {

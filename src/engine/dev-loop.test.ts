@@ -1,0 +1,490 @@
+import { expect, test } from 'vitest'
+import { settle } from '../../test/support/fake-clock.ts'
+import { makePlatform, soon, specOf } from '../../test/support/platform.ts'
+import type { TestPlatform } from '../../test/support/platform.ts'
+import type { Builder } from '../core/builder.ts'
+import { FaasError } from '../core/errors.ts'
+import type { FunctionSpec } from '../core/function.ts'
+import { silentLog } from '../core/log.ts'
+import type { Stack, StackFunction } from '../core/stack.ts'
+import type { FileChange, Watcher } from '../core/watcher.ts'
+import type { MemoryImage } from '../provider/memory/memory-provider.ts'
+import { DevLoop } from './dev-loop.ts'
+
+const FILE = '/project/stack.yml'
+const SECRETS = '/project/.secrets'
+
+/** A project on a disk of its own: what is written in it is what is built, and told to who watches. */
+interface Project extends AsyncDisposable {
+  readonly platform: TestPlatform
+  readonly loop: DevLoop
+  /** Handler folder → content. `broken…` does not build, `slow…` waits until it is given up or released. */
+  readonly sources: Map<string, string>
+  readonly secrets: Map<string, Uint8Array>
+  readonly builds: string[]
+  readonly aborted: string[]
+  readonly watched: () => readonly string[]
+  stack: StackFunction[] | Error
+  /** Writes, and turns the clock until everything that is due was begun. */
+  save(path: string, content?: string): Promise<void>
+  /** As an editor does: time does not wait for it. */
+  touch(path: string): void
+  release(): void
+  answer(spec: FunctionSpec): string | undefined
+}
+
+/** Answers with the id of its image; one that was built from `never…` never gets ready, one from `dying…` ends. */
+const app: MemoryImage = {
+  listener: (_revision) => (_request, response) => void response.end(),
+  start: ({ imageId = '' }, signal) => {
+    if (imageId.includes('dying'))
+      return Promise.reject(new FaasError('REPLICA_EXITED', { message: 'it died', remedy: '-' }))
+    if (!imageId.includes('never')) return Promise.resolve()
+    return new Promise((_resolve, reject) => {
+      signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true })
+      if (signal.aborted) reject(signal.reason as Error)
+    })
+  },
+}
+
+function fnOf(name: string, more: Partial<FunctionSpec> = {}): StackFunction {
+  return {
+    spec: specOf(name, 'app', more),
+    source: {
+      name,
+      lang: 'node',
+      handler: `/project/${name}`,
+      image: 'app',
+      root: '/project',
+      buildArgs: {},
+      buildOptions: [],
+      buildSecrets: {},
+      copy: [],
+    },
+  }
+}
+
+async function makeProject(
+  stack: StackFunction[],
+  given: { watchTakes?: () => Promise<void>; platform?: TestPlatform } = {},
+): Promise<Project> {
+  const platform = given.platform ?? (await makePlatform({ app }))
+  const { clock } = platform
+  const sources = new Map(stack.map(({ spec }) => [`/project/${spec.name}`, `${spec.name}-1`]))
+  const secrets = new Map<string, Uint8Array>()
+  const builds: string[] = []
+  const aborted: string[] = []
+  const held = new Set<() => void>()
+  interface Watch {
+    readonly paths: readonly string[]
+    readonly onChange: (change: FileChange) => void
+  }
+  let watch: Watch | undefined
+  const open = new Set<Watch>()
+
+  const builder: Builder = {
+    inputs: ({ handler, lang }) =>
+      handler.includes('unreadable')
+        ? Promise.reject(new Error('cannot look'))
+        : Promise.resolve([handler, `/project/template/${lang}`]),
+    build: async ({ handler, image }, { signal, onOutput }) => {
+      const content = sources.get(handler) ?? ''
+      builds.push(content)
+      onOutput?.(`building ${content}`)
+      if (content.startsWith('slow'))
+        await new Promise<void>((resolve, reject) => {
+          held.add(resolve)
+          signal.addEventListener('abort', () => {
+            aborted.push(content)
+            reject(signal.reason as Error)
+          })
+        })
+      if (content.startsWith('broken'))
+        throw new FaasError('BUILD_FAILED', { message: `${content} does not build`, remedy: 'Mend it.' })
+      return { image, imageId: `id:${content}`, contentHash: content, cached: false }
+    },
+  }
+  const watcher: Watcher = {
+    watch: async (paths, onChange) => {
+      await given.watchTakes?.()
+      const mine = { paths, onChange }
+      open.add((watch = mine))
+      return {
+        [Symbol.asyncDispose]: () => {
+          open.delete(mine)
+          return Promise.resolve()
+        },
+      }
+    },
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  }
+  const project: Project = {
+    platform,
+    sources,
+    secrets,
+    builds,
+    aborted,
+    stack,
+    watched: () => (open.size === 1 ? (watch?.paths ?? []) : [`${open.size} watches are open`]),
+    loop: new DevLoop(
+      { ...platform, builder, watcher, log: silentLog },
+      {
+        file: FILE,
+        watch: true,
+        isPartial: false,
+        readStack: () =>
+          project.stack instanceof Error
+            ? Promise.reject(project.stack)
+            : Promise.resolve<Stack>({
+                file: FILE,
+                root: '/project',
+                functions: project.stack,
+                templates: [],
+                inputs: [FILE, '/project/env.yml'],
+              }),
+        readSecrets: () => Promise.resolve(secrets),
+        secretsFolder: () => SECRETS,
+      },
+    ),
+    save: async (path, content) => {
+      if (content !== undefined) sources.set(path.split('/').slice(0, 3).join('/'), content)
+      watch?.onChange({ path, isGone: false })
+      await clock.advance(25)
+    },
+    touch: (path) => watch?.onChange({ path, isGone: false }),
+    release: () => {
+      for (const one of held) one()
+      held.clear()
+    },
+    answer: (spec) => {
+      const actual = platform.provider.actual(spec)
+      if (!actual?.available) return undefined
+      const { revision, lastGood } = platform.registry.functions.get(spec) ?? {}
+      return [revision, lastGood].find((one) => one?.id === actual.revision)?.imageId
+    },
+    [Symbol.asyncDispose]: async () => {
+      await project.loop[Symbol.asyncDispose]()
+      expect(open.size).toBe(0)
+      if (!given.platform) await platform[Symbol.asyncDispose]()
+    },
+  }
+  return project
+}
+
+const types = ({ platform }: Project, ...kinds: string[]): string[] =>
+  platform.told.filter(({ type }) => kinds.includes(type)).map(({ type }) => type)
+
+test('the start builds and deploys everything, and resolves when all are ready or have failed', async () => {
+  const [good, bad] = [fnOf('good'), fnOf('bad')]
+  await using project = await makeProject([good, bad])
+  project.sources.set('/project/bad', 'broken-1')
+  await project.loop.start()
+  expect(project.answer(good.spec)).toBe('id:good-1')
+  expect(project.platform.functions.get(bad.spec)).toBeUndefined()
+  expect(project.platform.of('build.failed')).toMatchObject([
+    { ref: { name: 'bad' }, problem: { code: 'BUILD_FAILED', message: 'broken-1 does not build' } },
+  ])
+  expect(
+    project.platform
+      .of('build.output')
+      .map(({ line }) => line)
+      .sort(),
+  ).toEqual(['building broken-1', 'building good-1'])
+  expect(project.watched()).toEqual(
+    [FILE, '/project/env.yml', SECRETS, '/project/good', '/project/bad', '/project/template/node'].sort(),
+  )
+})
+
+test('a call of a function that has never built is told why, not that there is none', async () => {
+  const bad = fnOf('bad')
+  await using project = await makeProject([bad])
+  project.sources.set('/project/bad', 'broken-1')
+  await project.loop.start()
+  await expect(project.platform.router.route(bad.spec, new AbortController().signal)).rejects.toMatchObject({
+    code: 'FUNCTION_NOT_READY',
+    message: expect.stringContaining('broken-1 does not build') as string,
+  })
+})
+
+test('a save that comes before the watch is there is not lost', async () => {
+  let setWatching: () => void = () => undefined
+  const watchTakes = new Promise<void>((resolve) => (setWatching = resolve))
+  const fn = fnOf('fn')
+  await using project = await makeProject([fn], { watchTakes: () => watchTakes })
+  const started = project.loop.start()
+  await settle()
+  project.sources.set('/project/fn', 'fn-2')
+  setWatching()
+  await started
+  expect(project.answer(fn.spec)).toBe('id:fn-2')
+})
+
+test('a save builds and deploys what it touched, and nothing else', async () => {
+  const [a, b] = [fnOf('fn'), fnOf('fn2')]
+  await using project = await makeProject([a, b])
+  await project.loop.start()
+  await project.save('/project/fn/handler.js', 'fn-2')
+  await soon(() => project.answer(a.spec) === 'id:fn-2')
+  expect(project.builds).toEqual(['fn-1', 'fn2-1', 'fn-2'])
+  await project.save('/project/fn2/handler.js', 'fn2-2')
+  await soon(() => project.answer(b.spec) === 'id:fn2-2')
+  expect(project.builds.slice(3)).toEqual(['fn2-2'])
+  expect(project.platform.of('source.changed').map(({ ref, path }) => [ref.name, path])).toEqual([
+    ['fn', '/project/fn/handler.js'],
+    ['fn2', '/project/fn2/handler.js'],
+  ])
+})
+
+test('a change of a template concerns every function of its language', async () => {
+  await using project = await makeProject([fnOf('a'), fnOf('b')])
+  await project.loop.start()
+  await project.save('/project/template/node/index.js')
+  await soon(() => project.builds.length === 4)
+})
+
+test('a burst of saves is one turn', async () => {
+  const fn = fnOf('fn')
+  await using project = await makeProject([fn])
+  await project.loop.start()
+  const { clock } = project.platform
+  project.sources.set('/project/fn', 'fn-2')
+  for (let n = 0; n < 20; n++) {
+    project.touch(`/project/fn/${n}.js`)
+    await clock.advance(24)
+  }
+  expect(project.builds).toEqual(['fn-1'])
+  await clock.advance(1)
+  await soon(() => project.answer(fn.spec) === 'id:fn-2')
+  expect(project.platform.of('source.changed')).toHaveLength(1)
+})
+
+test('saves during a build give it up and are built once, with the last content', async () => {
+  const fn = fnOf('fn')
+  await using project = await makeProject([fn])
+  await project.loop.start()
+  await project.save('/project/fn/a.js', 'slow-2')
+  await soon(() => project.builds.includes('slow-2'))
+  for (const content of ['slow-3', 'fn-4']) await project.save('/project/fn/a.js', content)
+  await soon(() => project.answer(fn.spec) === 'id:fn-4')
+  expect(project.aborted).toContain('slow-2')
+  expect(project.builds.filter((content) => content === 'fn-4')).toHaveLength(1)
+  expect(project.platform.of('build.failed')).toEqual([])
+})
+
+test('a neighbour’s long build delays nobody', async () => {
+  const [slow, quick] = [fnOf('slow'), fnOf('quick')]
+  await using project = await makeProject([slow, quick])
+  project.sources.set('/project/slow', 'slow-1')
+  const started = project.loop.start()
+  await soon(() => project.answer(quick.spec) === 'id:quick-1')
+  await project.save('/project/quick/a.js', 'quick-2')
+  await soon(() => project.answer(quick.spec) === 'id:quick-2')
+  expect(project.aborted).toEqual([])
+  project.release()
+  await started
+  expect(project.answer(slow.spec)).toBe('id:slow-1')
+})
+
+test('a save that does not build keeps the old version, says so once, and the next good one clears it', async () => {
+  const fn = fnOf('fn')
+  await using project = await makeProject([fn])
+  await project.loop.start()
+  await project.save('/project/fn/a.js', 'broken-2')
+  await soon(() => project.platform.of('build.failed').length === 1)
+  expect(project.answer(fn.spec)).toBe('id:fn-1')
+  expect(project.platform.functions.get(fn.spec)).toMatchObject({
+    state: 'failing',
+    availableReplicas: 1,
+    problem: { message: 'broken-2 does not build' },
+  })
+  await project.platform.clock.advance(120_000)
+  expect(project.platform.of('build.failed')).toHaveLength(1)
+  await project.save('/project/fn/a.js', 'fn-3')
+  await soon(() => project.answer(fn.spec) === 'id:fn-3')
+  expect(project.platform.functions.get(fn.spec)).toMatchObject({ state: 'ready' })
+})
+
+test('a save that builds but dies is told as a failed deploy, not as a failed build', async () => {
+  const fn = fnOf('fn')
+  await using project = await makeProject([fn])
+  await project.loop.start()
+  await project.save('/project/fn/a.js', 'dying-2')
+  await soon(() => project.platform.of('function.failed').length === 1)
+  await settle()
+  expect(project.platform.of('build.failed')).toEqual([])
+  expect(project.answer(fn.spec)).toBe('id:fn-1')
+})
+
+test('a save while the former one does not get ready replaces it without waiting for its time to run out', async () => {
+  const fn = fnOf('fn')
+  await using project = await makeProject([fn])
+  await project.loop.start()
+  await project.save('/project/fn/a.js', 'never-2')
+  await soon(() => project.platform.of('function.deploying').length === 2)
+  await project.save('/project/fn/a.js', 'fn-3')
+  await soon(() => project.answer(fn.spec) === 'id:fn-3', 'the repair')
+  expect(project.platform.of('function.failed')).toEqual([])
+})
+
+test('the same content, saved again, restarts nothing', async () => {
+  const fn = fnOf('fn')
+  await using project = await makeProject([fn])
+  await project.loop.start()
+  const before = project.platform.started.length
+  await project.save('/project/fn/a.js')
+  await soon(() => project.builds.length === 2)
+  await settle()
+  expect(project.platform.started).toHaveLength(before)
+})
+
+test('a function that is added to the file is built, one that is taken out is removed, the others stay', async () => {
+  const [stays, goes, comes] = [fnOf('stays'), fnOf('goes'), fnOf('comes')]
+  await using project = await makeProject([stays, goes])
+  await project.loop.start()
+  const replica = project.platform.provider.actual(stays.spec)?.revision
+  project.stack = [stays, comes]
+  project.sources.set('/project/comes', 'comes-1')
+  await project.save(FILE)
+  await soon(() => project.answer(comes.spec) === 'id:comes-1')
+  await soon(() => !project.platform.provider.actual(goes.spec)?.available)
+  expect(project.platform.functions.list().map(({ spec }) => spec.name)).toEqual(['comes', 'stays'])
+  expect(project.platform.provider.actual(stays.spec)?.revision).toBe(replica)
+  expect(project.watched()).toContain('/project/comes')
+  expect(project.watched()).not.toContain('/project/goes')
+  expect(project.loop.refs.map(({ name }) => name)).toEqual(['stays', 'comes'])
+})
+
+test('a function that never built and is taken out of the file is unknown again', async () => {
+  const bad = fnOf('bad')
+  await using project = await makeProject([bad, fnOf('fn')])
+  project.sources.set('/project/bad', 'broken-1')
+  await project.loop.start()
+  project.stack = [fnOf('fn')]
+  await project.save(FILE)
+  await soon(() => project.platform.of('stack.read').length === 2)
+  await settle()
+  await expect(project.platform.router.route(bad.spec, new AbortController().signal)).rejects.toMatchObject({
+    code: 'FUNCTION_NOT_FOUND',
+  })
+})
+
+test('a function of another origin is left alone', async () => {
+  await using project = await makeProject([fnOf('fn')])
+  const theirs = specOf('theirs', 'app')
+  await project.platform.functions.deploy(theirs).settled
+  await project.loop.start()
+  await project.save(FILE)
+  await settle()
+  expect(project.platform.functions.get(theirs)?.state).toBe('ready')
+})
+
+test('a change of labels or limits in the file deploys without restarting the neighbours', async () => {
+  const [a, b] = [fnOf('a'), fnOf('b')]
+  await using project = await makeProject([a, b])
+  await project.loop.start()
+  const before = project.platform.provider.actual(b.spec)?.revision
+  project.stack = [fnOf('a', { labels: { team: 'mobile' } }), b]
+  await project.save('/project/env.yml')
+  await soon(() => project.platform.functions.get(a.spec)?.spec.labels['team'] === 'mobile')
+  await soon(() => project.platform.functions.get(a.spec)?.state === 'ready')
+  expect(project.platform.provider.actual(b.spec)?.revision).toBe(before)
+})
+
+test('a broken stack file is told, and everything goes on as it was until it is mended', async () => {
+  const fn = fnOf('fn')
+  await using project = await makeProject([fn])
+  await project.loop.start()
+  project.stack = new FaasError('BAD_STACK', { message: 'line 3 is no YAML', remedy: 'Mend it.' })
+  await project.save(FILE)
+  await soon(() => project.platform.of('stack.failed').length === 1)
+  expect(project.platform.of('stack.failed')).toMatchObject([{ file: FILE, problem: { code: 'BAD_STACK' } }])
+  await project.save('/project/fn/a.js', 'fn-2')
+  await soon(() => project.answer(fn.spec) === 'id:fn-2')
+  project.stack = [fn]
+  await project.save(FILE)
+  await soon(() => project.platform.of('stack.read').length === 2)
+  expect(types(project, 'stack.read', 'stack.failed')).toEqual(['stack.read', 'stack.failed', 'stack.read'])
+})
+
+test('a secret that a function misses, once it is put into the folder, lets it start', async () => {
+  const fn = fnOf('fn', { secrets: ['key'] })
+  await using project = await makeProject([fn])
+  await project.loop.start()
+  expect(project.platform.of('build.failed')).toMatchObject([{ problem: { code: 'SECRET_NOT_FOUND' } }])
+  project.secrets.set('key', Buffer.from('value'))
+  await project.save(`${SECRETS}/key`)
+  await soon(() => project.answer(fn.spec) === 'id:fn-1', 'the start with the secret')
+  expect(Buffer.from(project.platform.registry.secrets.read('openfaas-fn', 'key') ?? '').toString()).toBe(
+    'value',
+  )
+})
+
+test('a changed secret is written where running functions read it, and restarts nothing', async () => {
+  const fn = fnOf('fn', { secrets: ['key'] })
+  await using project = await makeProject([fn])
+  project.secrets.set('key', Buffer.from('one'))
+  await project.loop.start()
+  const before = project.platform.started.length
+  project.secrets.set('key', Buffer.from('two'))
+  await project.save(`${SECRETS}/key`)
+  const value = (): string =>
+    Buffer.from(project.platform.registry.secrets.read('openfaas-fn', 'key') ?? '').toString()
+  await soon(() => value() === 'two')
+  expect(project.platform.started).toHaveLength(before)
+})
+
+test('a file in the secrets folder whose name can be no secret’s stops nobody', async () => {
+  const fn = fnOf('fn', { secrets: ['key'] })
+  await using project = await makeProject([fn])
+  project.secrets.set('API_KEY', Buffer.from('x'))
+  project.secrets.set('key', Buffer.from('x'))
+  await project.loop.start()
+  expect(project.answer(fn.spec)).toBe('id:fn-1')
+})
+
+test('a function whose files cannot be looked at does not stop its neighbours', async () => {
+  const [fn, odd] = [fnOf('fn'), fnOf('unreadable')]
+  await using project = await makeProject([odd, fn])
+  await project.loop.start()
+  expect(project.answer(fn.spec)).toBe('id:fn-1')
+})
+
+test('a rebuild builds one function, or all', async () => {
+  const [a, b] = [fnOf('a'), fnOf('b')]
+  await using project = await makeProject([a, b])
+  await project.loop.start()
+  await project.loop.rebuild(a.spec)
+  expect(project.builds.slice(2)).toEqual(['a-1'])
+  await project.loop.rebuild()
+  expect(project.builds.slice(3).sort()).toEqual(['a-1', 'b-1'])
+})
+
+test('stopping in the middle of a build gives it up, and nothing is built afterwards', async () => {
+  const fn = fnOf('fn')
+  const project = await makeProject([fn])
+  await project.loop.start()
+  await project.save('/project/fn/a.js', 'slow-2')
+  await soon(() => project.builds.includes('slow-2'))
+  await project[Symbol.asyncDispose]()
+  expect(project.aborted).toEqual(['slow-2'])
+  await project.loop.rebuild()
+  expect(project.builds.filter((content) => content === 'slow-2')).toHaveLength(1)
+})
+
+test('stopping while the file is being read again leaves no watch open', async () => {
+  let setWatching: () => void = () => undefined
+  const second = new Promise<void>((resolve) => (setWatching = resolve))
+  let watches = 0
+  const fn = fnOf('fn')
+  const project = await makeProject([fn], {
+    watchTakes: () => (watches++ === 0 ? Promise.resolve() : second),
+  })
+  await project.loop.start()
+  project.stack = [fn, fnOf('another')]
+  await project.save(FILE)
+  await soon(() => watches === 2)
+  const stopped = project[Symbol.asyncDispose]()
+  await settle()
+  setWatching()
+  await stopped
+})
