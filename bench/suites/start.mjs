@@ -1,9 +1,11 @@
 import { execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync, mkdirSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { CLI, startProgram } from '../program.mjs'
 import { result } from '../statistics.mjs'
+
+const SAMPLE = join(dirname(CLI), '../samples/mobile/mobile.yml')
 
 /** How long things take until a user can use them, next to a bare `node` that only starts. */
 export async function run({ quick }) {
@@ -16,11 +18,13 @@ export async function run({ quick }) {
     }
     const help = repeat(times, () => execFileSync(process.execPath, [CLI, '--help']))
     const gateway = await measureGateway(times, folder)
+    const sample = await measureSample(quick ? 2 : 5, folder)
     const fifty = await measureFifty(quick ? 1 : 3, folder)
     return [
       result({ name: 'faasdock --help', unit: 'ms', samples: help, baseline: bare }),
       result({ name: 'gateway, start to ready', unit: 'ms', samples: gateway.ready, baseline: bare }),
       result({ name: 'gateway, resident memory when idle', unit: 'MB', samples: gateway.memory }),
+      result({ name: 'mobile sample, start with nothing to build', unit: 'ms', samples: sample }),
       result({ name: '50 functions, first start to all ready', unit: 'ms', samples: fifty.first }),
       result({ name: '50 functions, next start to all ready', unit: 'ms', samples: fifty.next }),
       result({ name: '50 functions, GET /system/functions', unit: 'ms', samples: fifty.list }),
@@ -57,6 +61,18 @@ async function measureGateway(times, folder) {
 async function removeKept(dataDir) {
   rmSync(dataDir, { recursive: true, force: true })
   execFileSync(process.execPath, [CLI, 'gc', '--yes'], { stdio: 'ignore' })
+}
+
+/** The second `npm start`: images are there, containers are not. */
+async function measureSample(times, folder) {
+  const samples = []
+  for (let i = 0; i <= times; i++) {
+    const program = await startProgram(['dev', '-f', SAMPLE, '--port', '0', '--data', join(folder, 'sample')])
+    // The first may have had to build.
+    if (i > 0) samples.push(program.milliseconds)
+    await program.stop()
+  }
+  return samples
 }
 
 async function measureFifty(times, folder) {

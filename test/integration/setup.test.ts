@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -36,7 +37,12 @@ async function removeImage(image: string): Promise<void> {
 /** Builds a Dockerfile and resolves with what its steps said. */
 async function build(dockerfile: string): Promise<string> {
   const context = pack()
-  context.entry({ name: 'Dockerfile' }, dockerfile)
+  // A build from the cache says nothing: this one is never the same as an earlier one.
+  const fresh = dockerfile.replace(
+    /^FROM .*$/m,
+    (from) => `${from}\nLABEL com.faasdock.test.build=${randomUUID()}`,
+  )
+  context.entry({ name: 'Dockerfile' }, fresh)
   context.finalize()
   const lines: string[] = []
   await buildImage(dockerAddress(), Readable.from(context), {

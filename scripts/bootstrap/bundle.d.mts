@@ -1,0 +1,1 @@
+export function bundle(root: string, outdir: string): Promise<void>
