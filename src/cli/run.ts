@@ -38,7 +38,7 @@ async function runCall({ command, args, flags, global }: Call, io: Io): Promise<
     if (stop.signal.aborted) io.exit(exitCodeOfSignal(signal))
     else stop.abort(new Interrupted(signal))
   }
-  using _signals = io.onSignal(interrupt)
+  using _signals = io.onSignal(withoutEchoes(interrupt))
   const context: Context = {
     io,
     print,
@@ -50,6 +50,24 @@ async function runCall({ command, args, flags, global }: Call, io: Io): Promise<
     return await command.run(context, args, flags)
   } catch (error) {
     return fail(error, print)
+  }
+}
+
+/** A signal that comes again within this is the same one. Milliseconds; fingers are slower. */
+const ECHO_MS = 250
+
+/**
+ * One Ctrl-C reaches everything that runs in a terminal, and runners such as npm pass it on besides: where their shell
+ * leaves its place to the program (bash does), it comes twice, and must not be taken for the second one that forces.
+ */
+function withoutEchoes(onSignal: (signal: StopSignal) => void): (signal: StopSignal) => void {
+  const first = new Map<StopSignal, number>()
+  return (signal) => {
+    const now = performance.now()
+    const before = first.get(signal)
+    if (before !== undefined && now - before < ECHO_MS) return
+    first.set(signal, now)
+    onSignal(signal)
   }
 }
 
