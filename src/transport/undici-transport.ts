@@ -17,6 +17,8 @@ const TIMEOUT_SETTING = 'upstream_timeout'
 export class UndiciTransport implements Transport {
   readonly #options: TransportOptions
   readonly #pools = new Map<string, Pool>()
+  /** Failures of requests that were on no connection yet. */
+  readonly #neverSent = new WeakSet<object>()
 
   constructor(options: TransportOptions) {
     this.#options = options
@@ -24,7 +26,11 @@ export class UndiciTransport implements Transport {
 
   send(lease: Lease, request: InvocationRequest, sink: ResponseSink, signal: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
-      const exchange = new Exchange(sink, signal, resolve, (error) => reject(this.#explain(error, signal)))
+      const exchange = new Exchange(sink, signal, resolve, (error, wasSent) => {
+        const failure = this.#explain(error, signal)
+        if (!wasSent && failure instanceof FaasError) this.#neverSent.add(failure)
+        reject(failure)
+      })
       if (signal.aborted) {
         exchange.onError(signal.reason as Error)
         return
@@ -44,7 +50,8 @@ export class UndiciTransport implements Transport {
   }
 
   wasNeverSent(error: unknown): boolean {
-    const cause = error instanceof FaasError ? (error.cause as { code?: string } | undefined) : undefined
+    if (!(error instanceof FaasError) || !this.#neverSent.has(error)) return false
+    const cause = error.cause as { code?: string } | undefined
     return cause?.code !== undefined && NEVER_SENT.has(cause.code)
   }
 
@@ -97,7 +104,7 @@ export class UndiciTransport implements Transport {
   }
 }
 
-/** Errors after which the replica cannot have seen anything of the request. */
+/** Errors after which another replica may be tried, if the request was on no connection yet when they came. */
 const NEVER_SENT = new Set([
   'ECONNREFUSED',
   'EHOSTUNREACH',
@@ -111,11 +118,16 @@ class Exchange {
   readonly #sink: ResponseSink
   readonly #signal: AbortSignal
   readonly #resolve: () => void
-  readonly #reject: (error: Error) => void
+  readonly #reject: (error: Error, wasSent: boolean) => void
   #abort: ((error: Error) => void) | undefined
   readonly #onAbort = (): void => this.#abort?.(this.#signal.reason as Error)
 
-  constructor(sink: ResponseSink, signal: AbortSignal, resolve: () => void, reject: (error: Error) => void) {
+  constructor(
+    sink: ResponseSink,
+    signal: AbortSignal,
+    resolve: () => void,
+    reject: (error: Error, wasSent: boolean) => void,
+  ) {
     this.#sink = sink
     this.#signal = signal
     this.#resolve = resolve
@@ -145,7 +157,8 @@ class Exchange {
 
   onError(error: Error): void {
     this.#signal.removeEventListener('abort', this.#onAbort)
-    this.#reject(error)
+    // undici connects a request at the moment it writes it.
+    this.#reject(error, this.#abort !== undefined)
   }
 }
 

@@ -1,0 +1,231 @@
+import { createServer } from 'node:http'
+import type { IncomingMessage, RequestListener, Server } from 'node:http'
+import { createServer as createNetServer } from 'node:net'
+import type { AddressInfo } from 'node:net'
+import { Readable } from 'node:stream'
+import { expect, test } from 'vitest'
+import { soon } from '../../test/support/platform.ts'
+import type { InvocationRequest, ResponseSink } from '../core/invocation.ts'
+import type { Lease } from '../core/provider.ts'
+import { UndiciTransport } from './undici-transport.ts'
+
+const never = new AbortController().signal
+let replicas = 0
+
+function leaseOf(port: number): Lease {
+  const replica = `replica-${++replicas}`
+  return { replica, origin: `http://127.0.0.1:${port}`, revision: 'r', [Symbol.dispose]: () => undefined }
+}
+
+async function serve(listener: RequestListener): Promise<{ lease: Lease; server: Server } & AsyncDisposable> {
+  const server = createServer(listener)
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  return {
+    server,
+    lease: leaseOf((server.address() as AddressInfo).port),
+    [Symbol.asyncDispose]: async () => {
+      server.closeAllConnections()
+      await new Promise((resolve) => server.close(resolve))
+    },
+  }
+}
+
+/** A port where nobody listens. */
+async function deadPort(): Promise<number> {
+  const server = createNetServer()
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  await new Promise((resolve) => server.close(resolve))
+  return port
+}
+
+class Answer implements ResponseSink {
+  status = 0
+  headers: readonly string[] = []
+  readonly chunks: Buffer[] = []
+  hasEnded = false
+  resume: () => void = () => undefined
+  isPausing = false
+  onHead(status: number, _text: string, headers: readonly string[], resume: () => void): void {
+    Object.assign(this, { status, headers, resume })
+  }
+  onData(chunk: Uint8Array): boolean {
+    this.chunks.push(Buffer.from(chunk))
+    return !this.isPausing
+  }
+  onEnd(): void {
+    this.hasEnded = true
+  }
+  get text(): string {
+    return Buffer.concat(this.chunks).toString()
+  }
+}
+
+const request = (more: Partial<InvocationRequest> = {}): InvocationRequest => ({
+  method: 'GET',
+  path: '/',
+  headers: [],
+  body: null,
+  ...more,
+})
+
+test('path, query and headers arrive as they are, several of one name too', async () => {
+  let seen: IncomingMessage | undefined
+  await using replica = await serve((incoming, response) => {
+    seen = incoming
+    response.writeHead(201, 'Fine', ['Set-Cookie', 'a=1', 'Set-Cookie', 'b=2', 'X-Odd', 'caf\u00e9'])
+    response.end('hi')
+  })
+  await using transport = new UndiciTransport({ answerTimeoutMs: 5000 })
+  const answer = new Answer()
+  const headers = ['X-A', '1', 'X-A', '2', 'x-b', '']
+  await transport.send(replica.lease, request({ path: '/a%2Fb//c?x=%zz&y', headers }), answer, never)
+  expect(seen?.url).toBe('/a%2Fb//c?x=%zz&y')
+  expect(seen?.rawHeaders).toEqual(expect.arrayContaining(['X-A', '1', 'X-A', '2', 'x-b', '']))
+  expect(answer).toMatchObject({ status: 201, text: 'hi', hasEnded: true })
+  expect(answer.headers.join()).toContain('Set-Cookie,a=1,Set-Cookie,b=2,X-Odd,caf\u00e9')
+})
+
+test('an answer is paused while its reader is busy', async () => {
+  let written = 0
+  await using replica = await serve((_incoming, response) => {
+    const more = (): void => {
+      while (written < 200) {
+        written++
+        if (!response.write(Buffer.alloc(2 ** 16))) {
+          response.once('drain', more)
+          return
+        }
+      }
+      response.end()
+    }
+    more()
+  })
+  await using transport = new UndiciTransport({ answerTimeoutMs: 5000 })
+  const answer = new Answer()
+  answer.isPausing = true
+  const sent = transport.send(replica.lease, request(), answer, never)
+  await soon(() => answer.chunks.length > 0)
+  await new Promise((resolve) => setTimeout(resolve, 100))
+  const stuckAt = written
+  expect(stuckAt).toBeLessThan(200)
+  expect(answer.chunks.length).toBeLessThan(5)
+  answer.isPausing = false
+  answer.resume()
+  await sent
+  expect(Buffer.concat(answer.chunks).length).toBe(200 * 2 ** 16)
+})
+
+test('a replica that nobody listens on never saw the request, and the body is still whole for the next one', async () => {
+  await using replica = await serve((incoming, response) => incoming.pipe(response))
+  await using transport = new UndiciTransport({ answerTimeoutMs: 5000 })
+  const body = Readable.from([Buffer.from('a '), Buffer.from('body')])
+  const post = request({ method: 'POST', body })
+  const error: unknown = await transport
+    .send(leaseOf(await deadPort()), post, new Answer(), never)
+    .catch((caught: unknown) => caught)
+  expect(error).toMatchObject({ code: 'FUNCTION_UNREACHABLE' })
+  expect(transport.wasNeverSent(error)).toBe(true)
+  const answer = new Answer()
+  await transport.send(replica.lease, post, answer, never)
+  expect(answer.text).toBe('a body')
+})
+
+test('a request that a replica has seen is never taken for unsent, however its connection ends', async () => {
+  const ends: [string, (incoming: IncomingMessage, transport: UndiciTransport, lease: Lease) => void][] = [
+    ['reset', (incoming) => incoming.socket.resetAndDestroy()],
+    ['closed', (incoming) => incoming.socket.end()],
+    ['forgotten', (_incoming, transport, lease) => transport.forget(lease.replica)],
+    [
+      'all closed',
+      (_incoming, transport) => {
+        transport[Symbol.asyncDispose]().catch(() => undefined)
+      },
+    ],
+  ]
+  for (const [how, end] of ends) {
+    let seen: IncomingMessage | undefined
+    await using replica = await serve((incoming) => (seen = incoming))
+    await using transport = new UndiciTransport({ answerTimeoutMs: 5000 })
+    const sent = transport
+      .send(replica.lease, request({ method: 'POST', body: Buffer.from('pay') }), new Answer(), never)
+      .then(
+        () => 'answered',
+        (caught: unknown) => caught,
+      )
+    await soon(() => seen !== undefined)
+    if (seen) end(seen, transport, replica.lease)
+    const error = await sent
+    expect([how, (error as { code?: string }).code]).toEqual([how, 'FUNCTION_UNREACHABLE'])
+    expect([how, transport.wasNeverSent(error)]).toEqual([how, false])
+  }
+})
+
+test('a replica that does not begin to answer in time is given up; one that streams slowly is not', async () => {
+  await using mute = await serve(() => undefined)
+  await using slow = await serve((_incoming, response) => {
+    response.write('begun ')
+    setTimeout(() => response.end('ended'), 900)
+  })
+  await using transport = new UndiciTransport({ answerTimeoutMs: 300 })
+  const error: unknown = await transport
+    .send(mute.lease, request(), new Answer(), never)
+    .catch((caught: unknown) => caught)
+  expect(error).toMatchObject({
+    code: 'INVOCATION_TIMEOUT',
+    message: expect.stringContaining('0.3 s') as string,
+    remedy: expect.stringContaining('upstream_timeout') as string,
+  })
+  expect(transport.wasNeverSent(error)).toBe(false)
+  const answer = new Answer()
+  await transport.send(slow.lease, request(), answer, never)
+  expect(answer.text).toBe('begun ended')
+})
+
+test('an abort ends the call at the replica, and rejects with the reason', async () => {
+  let seen: IncomingMessage | undefined
+  let isClosed = false
+  await using replica = await serve((incoming) => {
+    seen = incoming
+    incoming.socket.once('close', () => (isClosed = true))
+  })
+  await using transport = new UndiciTransport({ answerTimeoutMs: 5000 })
+  const abort = new AbortController()
+  const sent = transport.send(replica.lease, request(), new Answer(), abort.signal)
+  await soon(() => seen !== undefined)
+  abort.abort(new Error('the caller went away'))
+  await expect(sent).rejects.toThrow('the caller went away')
+  await soon(() => isClosed)
+  await expect(transport.send(replica.lease, request(), new Answer(), abort.signal)).rejects.toThrow(
+    'the caller went away',
+  )
+})
+
+test('an answer that breaks off is a failure, not an end', async () => {
+  await using replica = await serve((_incoming, response) => {
+    response.writeHead(200, { 'Content-Length': '100' })
+    response.write('half')
+    setTimeout(() => response.destroy(), 20)
+  })
+  await using transport = new UndiciTransport({ answerTimeoutMs: 5000 })
+  const answer = new Answer()
+  await expect(transport.send(replica.lease, request(), answer, never)).rejects.toMatchObject({
+    code: 'FUNCTION_UNREACHABLE',
+  })
+  expect(answer).toMatchObject({ status: 200, hasEnded: false })
+})
+
+test('a forgotten replica’s connections are closed', async () => {
+  let connections = 0
+  await using replica = await serve((_incoming, response) => void response.end())
+  replica.server.on('connection', (socket) => {
+    connections++
+    socket.once('close', () => connections--)
+  })
+  await using transport = new UndiciTransport({ answerTimeoutMs: 5000 })
+  await transport.send(replica.lease, request(), new Answer(), never)
+  expect(connections).toBe(1)
+  transport.forget(replica.lease.replica)
+  transport.forget('nobody')
+  await soon(() => connections === 0)
+})
