@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import { settle } from '../../test/support/fake-clock.ts'
 import { makePlatform, soon, specOf, steeredImage } from '../../test/support/platform.ts'
 import { FaasError } from '../core/errors.ts'
+import type { Revision } from '../core/function.ts'
 import { MemoryProvider } from '../provider/memory/memory-provider.ts'
 
 const never = new AbortController().signal
@@ -301,13 +302,19 @@ test('an update during the fall back to the last good revision is no failure of 
   expect(provider.actual(spec)).toMatchObject({ revision })
 })
 
-test('an image that was removed from the engine is found again by its name', async () => {
-  const image = steeredImage()
-  await using platform = await makePlatform({ image })
-  const { provider, registry, functions } = platform
+test('an image that is not on the engine any more is found again by its name, and pinned anew', async () => {
+  /** An engine from which images of one id were pruned. */
+  class PrunedProvider extends MemoryProvider {
+    override deploy(revision: Revision, replicas: number, signal: AbortSignal): Promise<void> {
+      if (revision.imageId !== 'pruned') return super.deploy(revision, replicas, signal)
+      return Promise.reject(new FaasError('IMAGE_NOT_FOUND', { message: 'it was pruned', remedy: '-' }))
+    }
+  }
+  await using provider = new PrunedProvider({ images: { image: steeredImage() } })
+  await using platform = await makePlatform({}, { provider })
   const spec = specOf('hello', 'image')
-  await functions.deploy(spec).settled
-  expect(registry.functions.get(spec)?.revision.imageId).toBe('memory:image')
+  await platform.functions.apply(spec, 'pruned', '/stack.yml').settled
+  expect(platform.registry.functions.get(spec)?.revision.imageId).toBe('memory:image')
   expect(provider.actual(spec)?.available).toBe(1)
 })
 
