@@ -72,18 +72,24 @@ async function readEvents(stream: Readable, watch: EngineWatch, signal: AbortSig
   const stop = (): void => void stream.destroy()
   signal.addEventListener('abort', stop, { once: true })
   let reason = 'its event stream ended'
-  stream.once('error', (error) => (reason = error.message))
+  stream.once('error', (error) => (reason = wordsFor(error)))
   try {
     for await (const line of createInterface({ input: stream, crlfDelay: Infinity })) {
       const event = parseEvent(line)
       if (event) watch.onEvent(event)
     }
   } catch (error) {
-    reason = error instanceof Error ? error.message : String(error)
+    reason = wordsFor(error)
   } finally {
     signal.removeEventListener('abort', stop)
   }
   return reason
+}
+
+/** Node calls a connection that the other side closed "aborted". */
+function wordsFor(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  return (error as NodeJS.ErrnoException).code === 'ECONNRESET' ? 'it closed the connection' : error.message
 }
 
 interface RawEvent {

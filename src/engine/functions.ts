@@ -161,7 +161,7 @@ export class Functions {
       if (registry.secrets.has(spec.namespace, secret)) continue
       throw new FaasError('SECRET_NOT_FOUND', {
         message: `${formatRef(spec)} asks for the secret ${JSON.stringify(secret)}, which does not exist in ${spec.namespace}`,
-        remedy: `Create it: faasdock secret create ${secret} --from-file FILE, or put a file .secrets/${secret} next to the stack file.`,
+        remedy: `Create it: faasdock secret create ${secret} --from-file FILE. ("faasdock dev" takes the files of the folder .secrets next to the stack file by itself.)`,
       })
     }
   }
