@@ -82,11 +82,14 @@ describeDocker('an engine that fails', () => {
 
   test('that stops while the platform runs is said once, calls are answered with it, and its return is enough', async () => {
     await engine.stop()
-    await serve.event(({ type }) => type === 'engine.lost')
+    const lost = await serve.event(({ type }) => type === 'engine.lost')
+    expect(lost['reason']).toMatch(/connection|ended/)
 
     const called = await run('invoke', 'steady', '--data', 'x')
     expect(called.code).toBe(1)
-    expect(called.stderr).toMatch(/engine|steady/)
+    expect(called.stderr).toContain('steady answered 503')
+    expect(called.stderr).toContain('the Docker engine went away')
+    expect(called.stderr).toContain('Start the engine again')
     const listed = await run('list', '--json')
     expect(listed.code).toBe(0)
     expect(JSON.parse(listed.stdout)).toMatchObject([{ name: 'steady', availableReplicas: 0 }])
