@@ -56,7 +56,7 @@ export async function runContainer(engine: Engine, plan: ContainerPlan): Promise
   try {
     container = await engine.createContainer(createBody(plan))
   } catch (error) {
-    if (isMissing(error)) {
+    if (isMissing(error) && !saysNetwork(error)) {
       throw new FaasError('IMAGE_NOT_FOUND', {
         message: `the image ${plan.image} is not on the engine any more`,
         remedy: 'Build or pull it again, then deploy.',
@@ -72,6 +72,15 @@ export async function runContainer(engine: Engine, plan: ContainerPlan): Promise
     await removeContainer(engine, container.id).catch(() => undefined)
     throw startFailure(error, plan)
   }
+}
+
+/** Whether a container could not be run because its network is gone: somebody pruned it while nothing ran on it. */
+export function isNetworkGone(error: unknown): boolean {
+  return error instanceof FaasError && isMissing(error.cause) && saysNetwork(error.cause)
+}
+
+function saysNetwork(error: unknown): boolean {
+  return error instanceof Error && /network \S+ not found/.test(error.message)
 }
 
 function createBody(plan: ContainerPlan): Dockerode.ContainerCreateOptions {

@@ -8,6 +8,7 @@ import { engineFailure, isMissing } from './errors.ts'
 const MAX_LINE_BYTES = 256 * 1024
 /** Docker's frame around each piece of output: stream type, three zero bytes, length. */
 const FRAME_HEADER_BYTES = 8
+const NEWLINE = 10
 
 /** Lines of one container, oldest first. Ends with the container's output, or at `signal`. */
 export async function* containerLogs(
@@ -23,10 +24,7 @@ export async function* containerLogs(
   signal.addEventListener('abort', stop, { once: true })
   const instance = id.slice(0, 12)
   try {
-    for await (const line of splitLines(unframe(stream))) {
-      const space = line.indexOf(' ')
-      yield { ref, instance, timestamp: line.slice(0, space), text: line.slice(space + 1) }
-    }
+    for await (const line of joinLines(readFrames(stream))) yield { ref, instance, ...line }
   } catch (error) {
     if (!signal.aborted) throw engineFailure(error, `read the logs of ${ref.name}`)
   } finally {
@@ -67,44 +65,55 @@ async function openLogs(
   }
 }
 
-/** Takes Docker's frames apart; what is inside is passed on as it comes. */
-async function* unframe(stream: Readable): AsyncGenerator<Buffer> {
+/** One message as the engine kept it: a line, or, of a line longer than 16 KiB, a piece. */
+interface Frame {
+  /** Standard output or error: their lines may be mixed, piece by piece. */
+  readonly source: number
+  readonly payload: Buffer
+}
+
+async function* readFrames(stream: Readable): AsyncGenerator<Frame> {
   let pending: Buffer = Buffer.alloc(0)
-  let left = 0
   for await (const chunk of stream) {
     pending = pending.length === 0 ? (chunk as Buffer) : Buffer.concat([pending, chunk as Buffer])
-    for (;;) {
-      if (left === 0) {
-        if (pending.length < FRAME_HEADER_BYTES) break
-        left = pending.readUInt32BE(4)
-        pending = pending.subarray(FRAME_HEADER_BYTES)
-        continue
-      }
-      if (pending.length === 0) break
-      const piece = pending.subarray(0, left)
-      left -= piece.length
-      pending = pending.subarray(piece.length)
-      yield piece
+    while (pending.length >= FRAME_HEADER_BYTES) {
+      const end = FRAME_HEADER_BYTES + pending.readUInt32BE(4)
+      if (pending.length < end) break
+      yield { source: pending[0] ?? 0, payload: pending.subarray(FRAME_HEADER_BYTES, end) }
+      pending = pending.subarray(end)
     }
   }
 }
 
-async function* splitLines(pieces: AsyncIterable<Buffer>): AsyncGenerator<string> {
-  let pending: Buffer = Buffer.alloc(0)
-  for await (const piece of pieces) {
-    pending = pending.length === 0 ? piece : Buffer.concat([pending, piece])
-    for (let end = pending.indexOf(10); end >= 0; end = pending.indexOf(10)) {
-      yield withoutReturn(pending.subarray(0, end))
-      pending = pending.subarray(end + 1)
-    }
-    if (pending.length > MAX_LINE_BYTES) {
-      yield withoutReturn(pending)
-      pending = Buffer.alloc(0)
-    }
-  }
-  if (pending.length > 0) yield withoutReturn(pending)
+interface OpenLine {
+  readonly timestamp: string
+  readonly pieces: Buffer[]
 }
 
-function withoutReturn(line: Buffer): string {
-  return line.at(-1) === 13 ? line.toString('utf8', 0, line.length - 1) : line.toString('utf8')
+/** Puts lines together again. Each of their pieces comes with a time of its own; the first one is the line's. */
+async function* joinLines(frames: AsyncIterable<Frame>): AsyncGenerator<Pick<LogLine, 'timestamp' | 'text'>> {
+  const open = new Map<number, OpenLine>()
+  for await (const { source, payload } of frames) {
+    const space = payload.indexOf(' ')
+    const timestamp = payload.toString('latin1', 0, space)
+    const line = open.get(source) ?? { timestamp, pieces: [] }
+    line.pieces.push(payload.subarray(space + 1))
+    const isWhole = payload.at(-1) === NEWLINE
+    if (isWhole) open.delete(source)
+    else open.set(source, line)
+    if (isWhole || sizeOf(line) > MAX_LINE_BYTES) yield { timestamp: line.timestamp, text: takeText(line) }
+  }
+  for (const line of open.values())
+    if (line.pieces.length > 0) yield { timestamp: line.timestamp, text: takeText(line) }
+}
+
+function sizeOf({ pieces }: OpenLine): number {
+  return pieces.reduce((sum, { length }) => sum + length, 0)
+}
+
+/** The text so far, without its end of line; what comes after it begins anew. */
+function takeText({ pieces }: OpenLine): string {
+  return Buffer.concat(pieces.splice(0))
+    .toString('utf8')
+    .replace(/\r?\n?$/, '')
 }

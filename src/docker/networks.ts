@@ -8,30 +8,33 @@ export interface InstanceNetwork {
   readonly name: string
   /** The bridge's own address, when it is an address of this very host: then both sides reach each other directly. */
   readonly hostAddress: string | undefined
+  /** Its address range, for making it again where the gateway listens already. */
+  readonly addresses: readonly { readonly Subnet?: string; readonly Gateway?: string }[]
 }
 
 /**
  * The network of an instance; made when missing. Docker makes a second network of the same name without a word,
- * so it is looked for first; callers hold the instance's lock, so nobody makes one meanwhile.
+ * so it is looked for first; callers hold the instance's lock, so nobody makes one meanwhile. `former`: what it was
+ * before somebody removed it.
  */
 export async function ensureNetwork(
   engine: Engine,
   instance: string,
   labels: Readonly<Record<string, string>>,
+  former?: InstanceNetwork,
 ): Promise<InstanceNetwork> {
   const name = `faasdock-${instance}`
   try {
     const [present] = await engine.listNetworks({ filters: ownedBy(instance, 'network') })
-    const id = present?.Id ?? (await createNetwork(engine, name, instance, labels))
+    const id = present?.Id ?? (await createNetwork(engine, name, instance, labels, former))
     const network = (await engine.getNetwork(id).inspect()) as {
-      IPAM?: { Config?: { Gateway?: string }[] | null }
+      IPAM?: { Config?: { Subnet?: string; Gateway?: string }[] | null }
     }
-    const gateways = (network.IPAM?.Config ?? []).flatMap(({ Gateway }) =>
-      Gateway ? [Gateway.split('/')[0]] : [],
-    )
+    const addresses = network.IPAM?.Config ?? []
+    const gateways = addresses.flatMap(({ Gateway }) => (Gateway ? [Gateway.split('/')[0]] : []))
     const [gateway] = gateways
     const isOurs = gateway !== undefined && (await isLocalAddress(gateway))
-    return { id, name, hostAddress: isOurs ? gateway : undefined }
+    return { id, name, hostAddress: isOurs ? gateway : undefined, addresses }
   } catch (error) {
     throw engineFailure(error, `make the network ${name}`)
   }
@@ -54,11 +57,13 @@ async function createNetwork(
   name: string,
   instance: string,
   labels: Readonly<Record<string, string>>,
+  former: InstanceNetwork | undefined,
 ): Promise<string> {
   const network = await engine.createNetwork({
     Name: name,
     Driver: 'bridge',
     Labels: { ...labels, [LABEL.instance]: instance, [LABEL.role]: 'network' },
+    ...(former && { IPAM: { Config: former.addresses.map((range) => ({ ...range })) } }),
   })
   return network.id
 }

@@ -340,14 +340,28 @@ describeDocker('the Docker provider', () => {
       await until(async () => ((await under.count?.(fn)) === 0 ? true : undefined))
     })
 
-    test('a long line of output comes whole, in order', async () => {
+    test('a long line of output comes whole, also where the engine keeps it in pieces', async () => {
       const fn = spec()
       await under.provider.deploy(revisionOf(fn), 1, never)
-      const long = `${'x'.repeat(7000)}中文`
-      await get(under.provider, fn, `/print?text=${encodeURIComponent(long)}`).catch(() => undefined)
+      const abort = new AbortController()
+      const followed: string[] = []
+      const following = (async () => {
+        for await (const { text } of under.provider.logs({ ref: fn, follow: true }, abort.signal))
+          followed.push(text)
+      })()
+      for (const length of [7000, 100_000, 16_384 - 8]) {
+        await get(under.provider, fn, `/print-long?length=${length}`).catch(() => undefined)
+        await get(under.provider, fn, '/print?text=after').catch(() => undefined)
+      }
+      const lengths = ['hello begins as hello'.length, 7008, 5, 100_008, 5, 16_384, 5]
+      await until(() => followed.length >= lengths.length)
+      abort.abort()
+      await following
       const lines: string[] = []
       for await (const { text } of under.provider.logs({ ref: fn, follow: false }, never)) lines.push(text)
-      expect(lines).toEqual(['hello begins as hello', long])
+      expect(lines.map(({ length }) => length)).toEqual(lengths)
+      expect(lines[3]).toBe(`begin${'x'.repeat(100_000)}end`)
+      expect(followed).toEqual(lines)
     })
   })
 
@@ -567,6 +581,26 @@ describeDocker('the Docker provider', () => {
         cable.unplug()
       }
     })
+  })
+
+  test('a network that was pruned while nothing ran is made again, at the address where the gateway listens', async () => {
+    await using under = await make()
+    const { provider, instance } = under
+    const host = provider.hostAddress
+    const fn = spec()
+    const revision = revisionOf(fn)
+    await provider.deploy(revision, 1, never)
+    await provider.deploy(revision, 0, never)
+    await until(async () => (await containersOf(instance)).length === 0)
+    const filters = { label: [`${LABEL.instance}=${instance}`] }
+    const [before] = await engine.listNetworks({ filters })
+    await engine.getNetwork(before?.Id ?? '').remove()
+    await Promise.all([provider.deploy(revision, 3, never), provider.deploy(revisionOf(spec()), 1, never)])
+    expect(await get(provider, fn, '/')).toMatchObject({ word: 'hello' })
+    const after = await engine.listNetworks({ filters })
+    expect(after).toHaveLength(1)
+    expect(after[0]?.IPAM?.Config?.[0]?.['Gateway']).toBe(host)
+    expect(after[0]?.Labels).toEqual(before?.Labels)
   })
 
   test('removing all leaves containers and networks as they were', async () => {

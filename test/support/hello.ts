@@ -33,6 +33,9 @@ const answer = (request, response) => {
     case '/print':
       process.stdout.write(q('text') + '\\n')
       return response.end('printed')
+    case '/print-long':
+      process.stdout.write('begin' + 'x'.repeat(Number(q('length'))) + 'end\\n')
+      return response.end('printed')
     case '/crash':
       console.error('about to end with ' + q('code'))
       return process.exit(Number(q('code')))

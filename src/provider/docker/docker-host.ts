@@ -7,6 +7,7 @@ import {
   containerEnd,
   execOutput,
   imageEnv,
+  isNetworkGone,
   removeContainer,
   runContainer,
   stopContainer,
@@ -28,6 +29,8 @@ export interface DockerHostOptions {
   readonly context: () => PlanContext
   /** How long a replica may take until it answers, milliseconds. */
   readonly startTimeoutMs: number
+  /** Makes the network again that somebody removed. */
+  readonly remakeNetwork: () => Promise<void>
   /** Runs at most a few container starts at a time. */
   readonly throttle: <T>(work: () => Promise<T>) => Promise<T>
 }
@@ -47,9 +50,20 @@ export class DockerHost implements ReplicaHost {
       signal.throwIfAborted()
       const context = this.#options.context()
       checkSecrets(revision.spec, context)
-      const container = await runContainer(this.#options.engine, planContainer(revision, context))
+      const container = await this.#run(revision, context)
       return { id: container.id, origin: originOf(container, context.publish) }
     })
+  }
+
+  async #run(revision: Revision, context: PlanContext): Promise<RunningContainer> {
+    const { engine, remakeNetwork } = this.#options
+    try {
+      return await runContainer(engine, planContainer(revision, context))
+    } catch (error) {
+      if (!isNetworkGone(error)) throw error
+      await remakeNetwork()
+      return await runContainer(engine, planContainer(revision, context))
+    }
   }
 
   async ready(replica: StartedReplica, revision: Revision, signal: AbortSignal): Promise<void> {

@@ -66,10 +66,10 @@ const ADOPT_LIMIT_MS = 2000
 
 /** Connects to the engine, makes the instance's network and adopts what an earlier run left running. */
 export async function createDockerProvider(options: DockerProviderOptions): Promise<DockerProvider> {
-  const { engine, instance, dataDir } = options
+  const { engine, instance } = options
   const [facts, network] = await Promise.all([
     engineFacts(engine),
-    ensureNetwork(engine, instance, { [LABEL.dataDir]: dataDir, [LABEL.host]: hostname() }),
+    ensureNetwork(engine, instance, networkLabels(options)),
   ])
   const info = { name: 'docker', version: facts.version, architecture: facts.architecture }
   const provider = new DockerProvider(options, info, network)
@@ -77,11 +77,16 @@ export async function createDockerProvider(options: DockerProviderOptions): Prom
   return provider
 }
 
+function networkLabels({ dataDir }: DockerProviderOptions): Record<string, string> {
+  return { [LABEL.dataDir]: dataDir, [LABEL.host]: hostname() }
+}
+
 /** Functions as containers on one Docker engine. */
 export class DockerProvider implements Provider {
   readonly #options: DockerProviderOptions
   readonly #info: ProviderInfo
-  readonly #network: InstanceNetwork
+  #network: InstanceNetwork
+  #remaking: Promise<void> | undefined
   readonly #host: DockerHost
   readonly #sets = new Map<string, ReplicaSet>()
   readonly #watchers = new Set<(event: ProviderEvent) => void>()
@@ -103,6 +108,7 @@ export class DockerProvider implements Provider {
       engine: options.engine,
       startTimeoutMs: options.startTimeoutMs,
       throttle: pLimit(STARTS_AT_ONCE),
+      remakeNetwork: () => (this.#remaking ??= this.#remakeNetwork()),
       context: () => ({
         instance: options.instance,
         network: network.name,
@@ -153,6 +159,15 @@ export class DockerProvider implements Provider {
     await this.#adopt()
     this.#setAdopted()
     this.#adopting = undefined
+  }
+
+  async #remakeNetwork(): Promise<void> {
+    const { engine, instance } = this.#options
+    try {
+      this.#network = await ensureNetwork(engine, instance, networkLabels(this.#options), this.#network)
+    } finally {
+      this.#remaking = undefined
+    }
   }
 
   /** Takes in the replicas that an earlier run left and that still answer; removes its other containers. */
