@@ -44,7 +44,8 @@ export async function startPrivateEngine(folder: string, megabytes: number): Pro
   const disk = join(folder, 'disk')
   await mkdir(disk, { recursive: true })
   await run('mount', ['-t', 'tmpfs', '-o', `size=${megabytes}m`, 'tmpfs', disk])
-  const holder = spawn('unshare', ['--net', 'sleep', 'infinity'], { stdio: 'ignore' })
+  const [unshare, ...ownNetwork] = ['unshare', '--net', 'sleep', 'infinity'] as const
+  const holder = spawn(unshare, ownNetwork, { stdio: 'ignore' })
   const network = `/proc/${String(holder.pid)}/ns/net`
   // In this network nothing of the machine's own engine is seen or changed: neither its bridge nor its rules.
   const inside = ['nsenter', `--net=${network}`] as const
