@@ -4,6 +4,7 @@ import { makeEngine } from '../../src/docker/client.ts'
 import type { Engine } from '../../src/docker/client.ts'
 import { LABEL } from '../../src/docker/labels.ts'
 import { dockerAddress } from './docker.ts'
+import { untilPasses } from './until.ts'
 
 /** What an instance has on the engine. */
 export interface Traces {
@@ -46,16 +47,24 @@ export async function tracesOf(instance: string, engine = testEngine()): Promise
   }
 }
 
-/** Everything of the instances that had their state below `folder`, removed: for the end of a file, also of a failed one. */
-export async function removeTracesBelow(folder: string, engine = testEngine()): Promise<void> {
-  const networks = await engine.listNetworks({ filters: { label: [LABEL.dataDir] } })
-  for (const { Id: id, Labels: labels } of networks) {
-    if (!labels?.[LABEL.dataDir]?.startsWith(`${folder}/`)) continue
-    const filters = { label: [`${LABEL.instance}=${labels[LABEL.instance] ?? ''}`] }
-    for (const container of await engine.listContainers({ all: true, filters }))
-      await ignoringMissing(engine.getContainer(container.Id).remove({ force: true, v: true }))
-    await ignoringMissing(engine.getNetwork(id).remove())
-  }
+/**
+ * Everything of the instances that had their state below `folder`, removed: for the end of a file, also of a failed
+ * one. Tried again while the engine is still busy with what a killed program asked of it.
+ */
+export function removeTracesBelow(folder: string, engine = testEngine()): Promise<void> {
+  return untilPasses(
+    async () => {
+      const networks = await engine.listNetworks({ filters: { label: [LABEL.dataDir] } })
+      for (const { Id: id, Labels: labels } of networks) {
+        if (!labels?.[LABEL.dataDir]?.startsWith(`${folder}/`)) continue
+        const filters = { label: [`${LABEL.instance}=${labels[LABEL.instance] ?? ''}`] }
+        for (const container of await engine.listContainers({ all: true, filters }))
+          await ignoringMissing(engine.getContainer(container.Id).remove({ force: true, v: true }))
+        await ignoringMissing(engine.getNetwork(id).remove())
+      }
+    },
+    { everyMs: 250 },
+  )
 }
 
 /** Removes the names of images; what else has the same content keeps it. */
