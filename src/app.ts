@@ -94,7 +94,7 @@ async function open(config: Config, parts: Partial<Parts>, closers: Closers): Pr
   )
 
   const reconciler = closers.use(new Reconciler({ registry, provider, events, problems, clock, log }))
-  const counts = closers.use(new InvocationCounts(registry.functions, clock))
+  const counts = closers.use(new InvocationCounts(registry.functions, clock, log))
   const functions = new Functions({
     registry,
     provider,
@@ -106,6 +106,11 @@ async function open(config: Config, parts: Partial<Parts>, closers: Closers): Pr
     revisionId,
   })
   const metrics = new Metrics(() => functions)
+  closers.use(
+    events.watch((event) => {
+      if (event.type === 'function.removed') metrics.forget(formatRef(event.ref))
+    }),
+  )
   const router = new Router({ registry, provider, reconciler, functions, problems })
   const invoker = new Invoker({ router, transport, observers: [counts, metrics], clock })
   const version = { release: VERSION, sha: `v${VERSION}`, message: 'faasdock' }
@@ -123,7 +128,11 @@ async function open(config: Config, parts: Partial<Parts>, closers: Closers): Pr
     }),
   )
 
-  const outside = await listenOutside(gateway, config, log)
+  const outside = await listenOutside(gateway, config, log).catch(async (error: unknown) => {
+    // A start that comes to nothing leaves no network behind, unless something runs on it.
+    if (provider.list().length === 0) await provider.removeAll().catch(() => undefined)
+    throw error
+  })
   await provider.routeGateway(await listenInside(gateway, provider.hostAddress, outside))
   const url = urlOf(outside)
   lock.announce(url)
@@ -137,12 +146,16 @@ async function open(config: Config, parts: Partial<Parts>, closers: Closers): Pr
   let stopped: Promise<void> | undefined
   const stop = ({ removeFunctions }: { readonly removeFunctions: boolean }): Promise<void> =>
     (stopped ??= (async () => {
-      await devLoop?.[Symbol.asyncDispose]()
-      await gateway.drain(config.drainMs)
-      await reconciler[Symbol.asyncDispose]()
-      // With nothing to run on, the network and the relay serve nobody.
-      if (removeFunctions || registry.functions.list().length === 0) await provider.removeAll()
-      await closers[Symbol.asyncDispose]()
+      try {
+        await devLoop?.[Symbol.asyncDispose]()
+        await gateway.drain(config.drainMs)
+        await reconciler[Symbol.asyncDispose]()
+        // With nothing to run on, the network and the relay serve nobody.
+        if (removeFunctions || registry.functions.list().length === 0) await provider.removeAll()
+      } finally {
+        // The lock and the registry are let go of even when the engine is away; `gc` takes what is left there.
+        await closers[Symbol.asyncDispose]()
+      }
     })())
   return {
     url,

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { linkSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
@@ -33,13 +33,18 @@ export async function oneAtATime(root, work, folder = tmpdir()) {
   }
 }
 
+/** Written first and named then: a lock that is there always says whose it is. */
 function take(file) {
+  const own = `${file}.${process.pid}`
+  writeFileSync(own, String(process.pid))
   try {
-    writeFileSync(file, String(process.pid), { flag: 'wx' })
+    linkSync(own, file)
     return true
   } catch (error) {
     if (error.code === 'EEXIST') return false
     throw error
+  } finally {
+    rmSync(own, { force: true })
   }
 }
 
@@ -53,8 +58,8 @@ function holderOf(file) {
 }
 
 function isAlive(pid) {
-  // Just made, and not written yet.
-  if (pid === 0) return true
+  // Not a lock of ours, or one of a disk that was full.
+  if (pid === 0) return false
   try {
     process.kill(pid, 0)
     return true

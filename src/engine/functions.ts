@@ -10,7 +10,7 @@ import type { InvocationCounts } from './invocation-counts.ts'
 import { notFound } from './reconciler.ts'
 import type { Problems } from './problems.ts'
 import type { Reconciler } from './reconciler.ts'
-import { minReplicas } from './scale-labels.ts'
+import { MAX_REPLICAS, minReplicas } from './scale-labels.ts'
 
 export interface FunctionsParts {
   readonly registry: Registry
@@ -98,10 +98,10 @@ export class Functions {
     const { registry } = this.#parts
     const desired = registry.functions.get(ref)
     if (!desired) throw notFound(ref)
-    if (!Number.isInteger(replicas) || replicas < 0) {
+    if (!Number.isInteger(replicas) || replicas < 0 || replicas > MAX_REPLICAS) {
       throw new FaasError('BAD_REQUEST', {
         message: `replicas is ${JSON.stringify(replicas)}`,
-        remedy: 'Give a whole number, 0 or more.',
+        remedy: `Give a whole number from 0 to ${MAX_REPLICAS}.`,
       })
     }
     registry.functions.setReplicas(ref, replicas)
@@ -189,11 +189,12 @@ export class Functions {
   }
 }
 
-/** Replica count after a deploy: the minimum for a new one; an update keeps what there is, at least the minimum (1.5). */
+/**
+ * Replica count after a deploy: the minimum for a new one. An update goes to the minimum when the label is given, and
+ * otherwise keeps what there is, so that a function at zero stays there (contract 1.5).
+ */
 function replicasAfter(spec: FunctionSpec, before: DesiredFunction | undefined): number {
-  const min = minReplicas(spec)
-  if (!before) return min
-  return before.replicas === 0 ? 0 : Math.max(before.replicas, min)
+  return before && spec.labels['com.openfaas.scale.min'] === undefined ? before.replicas : minReplicas(spec)
 }
 
 /** JSON with sorted keys, so that equal things are equal texts. */

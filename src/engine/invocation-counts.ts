@@ -1,7 +1,9 @@
 import type { Clock } from '../core/clock.ts'
+import { asFaasError } from '../core/errors.ts'
 import type { FunctionRef } from '../core/function.ts'
 import { formatRef, parseRef } from '../core/function.ts'
 import type { InvocationObserver } from '../core/invocation.ts'
+import type { Log } from '../core/log.ts'
 import type { FunctionStore } from '../core/registry.ts'
 
 /** How often counts go to the registry, milliseconds: what a kill -9 can lose. */
@@ -11,12 +13,15 @@ const SAVE_EVERY_MS = 5000
 export class InvocationCounts implements InvocationObserver, Disposable {
   readonly #store: FunctionStore
   readonly #clock: Clock
+  readonly #log: Log
   readonly #unsaved = new Map<string, number>()
   #timer: Disposable
+  #hasFailed = false
 
-  constructor(store: FunctionStore, clock: Clock) {
+  constructor(store: FunctionStore, clock: Clock, log: Log) {
     this.#store = store
     this.#clock = clock
+    this.#log = log
     this.#timer = clock.after(SAVE_EVERY_MS, () => this.#tick())
   }
 
@@ -47,10 +52,19 @@ export class InvocationCounts implements InvocationObserver, Disposable {
     this.#timer = this.#clock.after(SAVE_EVERY_MS, () => this.#tick())
   }
 
+  /** Counts that cannot be written (a full disk) are kept for the next time, and said once. */
   #save(): void {
     if (this.#unsaved.size === 0) return
-    const counts = new Map([...this.#unsaved].map(([name, count]) => [parseRef(name), count] as const))
-    this.#unsaved.clear()
-    this.#store.addInvocations(counts)
+    try {
+      this.#store.addInvocations(
+        new Map([...this.#unsaved].map(([name, count]) => [parseRef(name), count] as const)),
+      )
+      this.#unsaved.clear()
+      this.#hasFailed = false
+    } catch (error) {
+      if (!this.#hasFailed)
+        this.#log.error(`invocation counts could not be saved: ${asFaasError(error).message}`)
+      this.#hasFailed = true
+    }
   }
 }

@@ -1,7 +1,9 @@
 import type { Clock } from '../core/clock.ts'
 import type { FunctionRef } from '../core/function.ts'
 import { formatRef } from '../core/function.ts'
+import type { Lease } from '../core/provider.ts'
 import type { InvocationObserver, InvocationRequest, InvocationSink, Transport } from '../core/invocation.ts'
+import { notFound } from './reconciler.ts'
 import type { Router } from './router.ts'
 
 export interface InvokerParts {
@@ -29,13 +31,19 @@ export class Invoker {
     sink: InvocationSink,
     signal: AbortSignal,
   ): Promise<void> {
-    const { observers, clock } = this.#parts
+    const { router, observers, clock } = this.#parts
     const name = formatRef(ref)
     const startedAt = clock.now()
+    // Callers choose the names: what is no function is answered, and neither counted nor remembered.
+    const lease = router.ready(ref)
+    if (!lease && !router.knows(ref)) {
+      sink.onFailure(notFound(ref))
+      return
+    }
     for (const observer of observers) observer.started(name)
     let status: number
     try {
-      await this.#send(ref, request, sink, signal)
+      await this.#send(ref, lease, request, sink, signal)
       status = sink.status
     } catch (error) {
       status = sink.onFailure(error)
@@ -46,13 +54,14 @@ export class Invoker {
 
   async #send(
     ref: FunctionRef,
+    ready: Lease | undefined,
     request: InvocationRequest,
     sink: InvocationSink,
     signal: AbortSignal,
   ): Promise<void> {
     const { router, transport } = this.#parts
-    for (let tries = 1; ; tries++) {
-      const lease = router.ready(ref) ?? (await router.route(ref, signal))
+    for (let tries = 1, next = ready; ; tries++, next = router.ready(ref)) {
+      const lease = next ?? (await router.route(ref, signal))
       try {
         await transport.send(lease, request, sink, signal)
         return

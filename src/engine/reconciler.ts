@@ -55,7 +55,8 @@ export class Reconciler implements AsyncDisposable {
    */
   available(ref: FunctionRef, signal: AbortSignal): Promise<void> {
     if ((this.#parts.provider.actual(ref)?.available ?? 0) > 0) return Promise.resolve()
-    const known = this.#parts.problems.get(ref)
+    // A source that does not build says nothing about the replica that died a moment ago.
+    const known = this.#parts.problems.of(ref, 'deploy')
     if (known && !this.#loop(ref).isBusy) return Promise.reject(notReady(ref, known))
     return new Promise((resolve, reject) => {
       const key = formatRef(ref)

@@ -23,6 +23,12 @@ export class Router {
     this.#parts = parts
   }
 
+  /** Whether it is deployed, or would be if it built. */
+  knows(ref: FunctionRef): boolean {
+    const { registry, problems } = this.#parts
+    return registry.functions.get(ref) !== undefined || problems.get(ref) !== undefined
+  }
+
   /** At once when a replica is ready: the whole of the hot path. */
   ready(ref: FunctionRef): Lease | undefined {
     return this.#parts.provider.lease(ref)

@@ -60,9 +60,11 @@ export class DataPlane {
     const call = new Call(response, forwarded, ref, gone.signal, servedBy, log)
     response.once('close', () => {
       if (!response.writableFinished) gone.abort(new Error('the caller went away'))
+      // An answer may come before the body has been read: what is left of it must not stand in the next call's way.
+      else if (!request.complete) request.resume()
     })
     const { headers } = forwarded
-    const body = hasBody(request) ? request : null
+    const body = hasBody(request) ? bodyOf(request) : null
     // Never rejects: failures are answers too.
     invoker
       .invoke(ref, { method, path: target.path, headers, body }, call, gone.signal)
@@ -137,10 +139,12 @@ class Call implements InvocationSink {
     }
     const failure = asFaasError(error)
     const { callId, madeCallId, startTime } = this.#request
-    this.#log.warn(`call of ${formatRef(this.#ref)} failed: ${failure.message.split('\n')[0] ?? ''}`, {
-      code: failure.code,
-      callId,
-    })
+    if (statusOf(failure) >= 500) {
+      this.#log.warn(`call of ${formatRef(this.#ref)} failed: ${failure.message.split('\n')[0] ?? ''}`, {
+        code: failure.code,
+        callId,
+      })
+    }
     if (response.headersSent) {
       // The answer had begun; cutting it off is the only way left to say that it is not whole.
       response.destroy()
@@ -149,6 +153,7 @@ class Call implements InvocationSink {
     const status = statusOf(failure)
     const headers: Record<string, string> = {
       'Content-Type': 'text/plain; charset=utf-8',
+      'X-Content-Type-Options': 'nosniff',
       [INTERNAL_HEADER]: INTERNAL_VALUE,
       'X-Start-Time': startTime,
       'X-Served-By': this.#servedBy,
@@ -156,6 +161,14 @@ class Call implements InvocationSink {
     if (madeCallId !== undefined) headers['X-Call-Id'] = madeCallId
     response.writeHead(status, headers).end(failureText(failure, callId))
     return status
+  }
+}
+
+/** The body, read by somebody who may stop half-way without closing the caller's connection. */
+function bodyOf(request: IncomingMessage): AsyncIterable<Uint8Array> {
+  return {
+    [Symbol.asyncIterator]: () =>
+      request.iterator({ destroyOnReturn: false }) as AsyncIterator<Uint8Array, undefined>,
   }
 }
 

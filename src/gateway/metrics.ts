@@ -73,6 +73,18 @@ export class Metrics implements InvocationObserver {
     outcome.seconds.observe(seconds)
   }
 
+  /** A function that is gone leaves no series behind. */
+  forget(functionName: string): void {
+    for (const status of this.#outcomes.get(functionName)?.keys() ?? []) {
+      const labels = { function_name: functionName, code: String(status) }
+      this.#total.remove(labels)
+      this.#seconds.remove(labels)
+    }
+    this.#started.remove({ function_name: functionName })
+    this.#outcomes.delete(functionName)
+    this.#starts.delete(functionName)
+  }
+
   /** Prometheus text. */
   text(): Promise<string> {
     return this.#registry.metrics()

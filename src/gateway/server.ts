@@ -38,6 +38,7 @@ const KEEP_ALIVE_MS = 75_000
 /** The HTTP door: `/function/…` goes straight to the data plane, everything else to Koa. May listen on several addresses. */
 export class Gateway implements AsyncDisposable {
   readonly #servers: Server[] = []
+  readonly #stopping = new AbortController()
   readonly #handle: (request: IncomingMessage, response: ServerResponse) => void
 
   constructor(parts: GatewayParts) {
@@ -47,7 +48,7 @@ export class Gateway implements AsyncDisposable {
       servedBy: `faasdock/${parts.version.release}`,
       log: parts.log,
     })
-    const control = controlRoutes(parts)
+    const control = controlRoutes(parts, this.#stopping.signal)
     this.#handle = (request, response) => {
       if (!dataPlane.handle(request, response)) control(request, response)
     }
@@ -72,6 +73,8 @@ export class Gateway implements AsyncDisposable {
 
   /** Refuses new connections, lets calls in flight end for up to `limitMs`, then closes everything. */
   async drain(limitMs: number): Promise<void> {
+    // Events and followed logs never end by themselves; nobody should wait for them.
+    this.#stopping.abort()
     await Promise.allSettled(this.#servers.splice(0).map((server) => drainServer(server, limitMs)))
   }
 
@@ -80,13 +83,17 @@ export class Gateway implements AsyncDisposable {
   }
 }
 
-function controlRoutes(parts: GatewayParts): (request: IncomingMessage, response: ServerResponse) => void {
+function controlRoutes(
+  parts: GatewayParts,
+  stopping: AbortSignal,
+): (request: IncomingMessage, response: ServerResponse) => void {
   const app = new Koa()
   const router = new Router()
   functionRoutes(router, parts.functions, parts.registry)
   secretRoutes(router, parts.registry)
-  platformRoutes(router, parts)
+  platformRoutes(router, parts, stopping)
   app.use(errors(parts.log))
+  app.use(unmatched)
   app.use(host(parts.allowedHosts))
   app.use(router.routes())
   app.use(router.allowedMethods())
@@ -98,6 +105,16 @@ function controlRoutes(parts: GatewayParts): (request: IncomingMessage, response
       parts.log.error('a control route failed outside its middleware', { error: String(error) })
     })
   }
+}
+
+/** Unknown paths and methods are answered as Go's router does (contract 1.1). */
+async function unmatched(ctx: Koa.Context, next: Koa.Next): Promise<void> {
+  await next()
+  if (ctx.status === 405 || ctx.status === 501) ctx.body = ''
+  if (ctx.status !== 404 || ctx.body !== undefined) return
+  ctx.status = 404
+  ctx.type = 'text/plain; charset=utf-8'
+  ctx.body = '404 page not found\n'
 }
 
 function listenFailure(error: Error & { code?: string }, address: string, port: number): FaasError {

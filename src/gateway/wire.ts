@@ -97,6 +97,8 @@ export function writeStatus(
   const { spec } = status
   return {
     ...spec,
+    // Unless the provider is called faasd, clients look for it (contract 0, item 11).
+    labels: { ...spec.labels, faas_function: spec.name },
     invocationCount: status.invocationCount,
     replicas: status.replicas,
     availableReplicas: status.availableReplicas,

@@ -16,6 +16,9 @@ import type { SecretStore } from '../core/registry.ts'
 /** DNS-1123 subdomain (contract 1.10): no slash and no `..` can be written with it. */
 const SECRET_NAME = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/
 
+/** Not a character of secret names. */
+const COPY = '~new'
+
 /**
  * Secret values as files `FOLDER/NAMESPACE/NAME`. The files are readable by any uid, because functions run as any;
  * what keeps them from other users of this machine is the folder above them (0700).
@@ -27,6 +30,7 @@ export class SecretFiles implements SecretStore {
     this.#folder = folder
     mkdirSync(folder, { recursive: true, mode: 0o700 })
     chmodSync(folder, 0o700)
+    this.#finishWrites()
   }
 
   /** Where a secret's value is, for mounting. */
@@ -53,8 +57,25 @@ export class SecretFiles implements SecretStore {
     const file = this.path(namespace, name)
     mkdirSync(join(this.#folder, namespace), { recursive: true })
     // In place: what is mounted into a running function is this very inode. Its owner has to be able to write it again.
-    writeFileSync(file, value)
+    // A copy stands beside it meanwhile, so that a crash in between loses nothing.
+    const copy = `${file}${COPY}`
+    writeFileSync(copy, value, { mode: 0o600, flush: true })
+    writeFileSync(file, value, { flush: true })
     chmodSync(file, 0o644)
+    rmSync(copy)
+  }
+
+  /** Does again what a crash interrupted. */
+  #finishWrites(): void {
+    for (const entry of readdirSync(this.#folder, { recursive: true, withFileTypes: true })) {
+      if (!entry.isFile() || !entry.name.endsWith(COPY)) continue
+      const copy = join(entry.parentPath, entry.name)
+      const file = copy.slice(0, -COPY.length)
+      const current = statSync(file, { throwIfNoEntry: false })
+      // Begun after the copy was whole; otherwise the copy may be cut short, and nobody was told that it was saved.
+      if (current && current.mtimeMs >= statSync(copy).mtimeMs) writeFileSync(file, readFileSync(copy))
+      rmSync(copy)
+    }
   }
 
   read(namespace: string, name: string): Uint8Array | undefined {

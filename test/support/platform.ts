@@ -69,7 +69,7 @@ export async function makePlatform(
   })
   const reconciler = new Reconciler({ registry, provider, events, problems, clock, log })
   const countsClock = new FakeClock()
-  const counts = new InvocationCounts(registry.functions, countsClock)
+  const counts = new InvocationCounts(registry.functions, countsClock, log)
   let revisions = 0
   const functions = new Functions({
     registry,

@@ -20,9 +20,11 @@ export interface PlatformParts {
 
 /** What is asked when neither `since` nor `tail` is given (contract 9.1). */
 const DEFAULT_LOG_MS = 5 * 60_000
+/** How far a reader of events may fall behind. */
+const MAX_UNREAD_BYTES = 4 * 2 ** 20
 
 /** What is about the platform and not about one function: info, health, metrics, logs, namespaces, events. */
-export function platformRoutes(router: Router, parts: PlatformParts): void {
+export function platformRoutes(router: Router, parts: PlatformParts, stopping: AbortSignal): void {
   const { provider, registry, events, metrics, version } = parts
 
   router.get('/healthz', (ctx) => {
@@ -71,7 +73,7 @@ export function platformRoutes(router: Router, parts: PlatformParts): void {
     const gone = new AbortController()
     ctx.res.once('close', () => gone.abort())
     ctx.type = 'application/x-ndjson'
-    ctx.body = Readable.from(logText(provider.logs(query, gone.signal)))
+    ctx.body = Readable.from(logText(provider.logs(query, AbortSignal.any([gone.signal, stopping]))))
     ctx.flushHeaders()
   })
 
@@ -80,11 +82,19 @@ export function platformRoutes(router: Router, parts: PlatformParts): void {
     const stream = new PassThrough()
     const watch = events.watch(
       (event) => {
+        if (stream.writableEnded) return
         stream.write(`${JSON.stringify(event)}\n`)
+        // A reader that does not read may come again with `since`; it must not fill our memory.
+        if (stream.writableLength + stream.readableLength > MAX_UNREAD_BYTES) stream.end()
       },
       since === undefined ? undefined : Number(since),
     )
-    ctx.res.once('close', () => watch[Symbol.dispose]())
+    const end = (): void => void stream.end()
+    stopping.addEventListener('abort', end, { once: true })
+    ctx.res.once('close', () => {
+      stopping.removeEventListener('abort', end)
+      watch[Symbol.dispose]()
+    })
     ctx.type = 'application/x-ndjson'
     ctx.body = stream
     ctx.flushHeaders()

@@ -38,6 +38,8 @@ export function planContainer(revision: Revision, context: PlanContext): Contain
     image: revision.imageId ?? spec.image,
     env: functionEnv(spec),
     labels: {
+      // The user's, for tools that look at containers; ours win.
+      ...spec.labels,
       [LABEL.instance]: instance,
       [LABEL.role]: 'function',
       [LABEL.namespace]: spec.namespace,

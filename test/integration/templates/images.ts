@@ -86,7 +86,7 @@ function buildWith(
   args: Readonly<Record<string, string>>,
 ): Promise<Ended> {
   const flags = Object.entries(args).flatMap(([name, value]) => ['--build-arg', `${name}=${value}`])
-  return run(cli, ['build', ...labelFlags, ...flags, '--tag', tag, folder], { DOCKER_BUILDKIT: buildkit, BUILDKIT_PROGRESS: 'plain' })
+  return run(cli, ['build', '--force-rm', ...labelFlags, ...flags, '--tag', tag, folder], { DOCKER_BUILDKIT: buildkit, BUILDKIT_PROGRESS: 'plain' })
 }
 
 /** A CLI that can drive BuildKit, if this machine has one: newer ones need the buildx plugin, older ones did not. */
