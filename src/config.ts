@@ -124,7 +124,7 @@ export function readConfig({ env, cwd, flags, stack }: ConfigSources): Config {
 }
 
 /** Milliseconds of a Go duration (`1h2m3.5s`, `300ms`) or of whole seconds; undefined when it is neither. */
-export function parseDuration(text: string): number | undefined {
+function parseDuration(text: string): number | undefined {
   if (/^\d+$/.test(text)) return Number(text) * 1000
   const units: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
   const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h)/g)]

@@ -29,7 +29,7 @@ export interface Toolbox extends AsyncDisposable {
   setup(sources: readonly FunctionSource[], onOutput: (line: string) => void): Promise<void>
 }
 
-export interface TemplateListing {
+interface TemplateListing {
   /** What `lang:` says to mean it. */
   readonly lang: string
   /** `language` of template.yml. */

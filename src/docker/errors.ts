@@ -35,7 +35,7 @@ const CONNECTION_CODES = new Set([
 ])
 
 /** The engine itself did not answer, as opposed to refusing something. */
-export function isEngineGone(error: unknown): boolean {
+function isEngineGone(error: unknown): boolean {
   const { code, statusCode, message } = asEngineError(error)
   return statusCode === undefined && (CONNECTION_CODES.has(code ?? '') || message.includes('socket hang up'))
 }

@@ -60,8 +60,6 @@ export class DataPlane {
     const call = new Call(response, forwarded, ref, gone.signal, servedBy, log)
     response.once('close', () => {
       if (!response.writableFinished) gone.abort(new Error('the caller went away'))
-      // An answer may come before the body has been read: what is left of it must not stand in the next call's way.
-      else if (!request.complete) request.resume()
     })
     const { headers } = forwarded
     const body = hasBody(request) ? bodyOf(request) : null
@@ -164,11 +162,15 @@ class Call implements InvocationSink {
   }
 }
 
-/** The body, read by somebody who may stop half-way without closing the caller's connection. */
-function bodyOf(request: IncomingMessage): AsyncIterable<Uint8Array> {
-  return {
-    [Symbol.asyncIterator]: () =>
-      request.iterator({ destroyOnReturn: false }) as AsyncIterator<Uint8Array, undefined>,
+/**
+ * The body, for a reader who may stop half-way because the answer came first: what is left is read and forgotten, so that
+ * the caller's connection is free for the next call. (A stream given away would be destroyed, and block it.)
+ */
+async function* bodyOf(request: IncomingMessage): AsyncGenerator<Uint8Array> {
+  try {
+    yield* request.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>
+  } finally {
+    request.resume()
   }
 }
 

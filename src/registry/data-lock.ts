@@ -9,7 +9,7 @@ const OWNER_FILE = 'owner.json'
 const KEEP_FILE = 'keep'
 
 /** Who holds a data directory. */
-export interface LockOwner {
+interface LockOwner {
   readonly pid: number
   /** The gateway's address, once it is known. */
   readonly url?: string
@@ -57,7 +57,7 @@ export function lockDataDir(dataDir: string, keepsFunctions = false): DataLock {
 }
 
 /** Who holds a data directory right now; undefined when nobody does. */
-export function dataDirOwner(dataDir: string): LockOwner | undefined {
+function dataDirOwner(dataDir: string): LockOwner | undefined {
   const owner = readOwner(dataDir)
   if (!owner) return undefined
   const db = tryLock(join(dataDir, LOCK_FILE))

@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { chown } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
@@ -109,4 +109,28 @@ test('what is listed are the secrets of the namespace, sorted, and nothing that 
   secrets.delete(NS, 'b')
   expect(secrets.list(NS)).toEqual(['a.b-c'])
   expect(secrets.list('nobody')).toEqual([])
+})
+
+test('a change that a crash cut off is finished at the next start', async () => {
+  await using folder = await makeFolder()
+  const path = join(folder.path, 'secrets')
+  const before = new SecretFiles(path)
+  before.put('openfaas-fn', 'key', Buffer.from('old'))
+  // What a crash leaves in the middle of writing: the copy is whole, the file is not.
+  writeFileSync(`${before.path('openfaas-fn', 'key')}~new`, 'the new value')
+  writeFileSync(before.path('openfaas-fn', 'key'), 'the n')
+  const after = new SecretFiles(path)
+  expect(Buffer.from(after.read('openfaas-fn', 'key') ?? []).toString()).toBe('the new value')
+  expect(after.list('openfaas-fn')).toEqual(['key'])
+})
+
+test('a change that had not begun when it was cut off leaves the old value', async () => {
+  await using folder = await makeFolder()
+  const path = join(folder.path, 'secrets')
+  const before = new SecretFiles(path)
+  before.put('openfaas-fn', 'key', Buffer.from('old'))
+  utimesSync(before.path('openfaas-fn', 'key'), 1, 1)
+  writeFileSync(`${before.path('openfaas-fn', 'key')}~new`, 'half of the n')
+  const after = new SecretFiles(path)
+  expect(Buffer.from(after.read('openfaas-fn', 'key') ?? []).toString()).toBe('old')
 })
