@@ -37,6 +37,7 @@ const EXIT_CODES: Readonly<Record<ErrorCode, number>> = {
   BUILD_FAILED: EXIT.buildFailed,
   IMAGE_NOT_FOUND: EXIT.failed,
   IMAGE_WRONG_PLATFORM: EXIT.failed,
+  CONSTRAINT_UNMET: EXIT.notReady,
   REPLICA_EXITED: EXIT.notReady,
   REPLICA_NOT_READY: EXIT.notReady,
   FUNCTION_NOT_READY: EXIT.notReady,

@@ -21,6 +21,7 @@ export const ERROR_CODES = {
   BUILD_FAILED: 'A build of an image ended with an error.',
   IMAGE_NOT_FOUND: 'An image is not on the engine and could not be pulled.',
   IMAGE_WRONG_PLATFORM: 'An image was built for another processor architecture than the engine runs.',
+  CONSTRAINT_UNMET: 'A function may only run on a machine that this one is not.',
   REPLICA_EXITED: 'A replica ended before it answered.',
   REPLICA_NOT_READY: 'A replica runs but did not answer in time.',
   FUNCTION_NOT_READY: 'A function exists but has no replica that answers.',

@@ -36,6 +36,7 @@ import type { InstanceNetwork } from '../../docker/networks.ts'
 import { ensureNetwork, removeNetwork } from '../../docker/networks.ts'
 import { Merge } from '../merge.ts'
 import { ReplicaSet } from '../replica-set.ts'
+import { unmetConstraint } from './constraints.ts'
 import { FUNCTION_PORT } from './container-plan.ts'
 import { describeEnd, DockerHost, originOf } from './docker-host.ts'
 import { runRelay } from './relay.ts'
@@ -217,7 +218,18 @@ export class DockerProvider implements Provider {
 
   async deploy(revision: Revision, replicas: number, signal: AbortSignal): Promise<void> {
     if (this.#adopting) await this.#adopting
+    if (replicas > 0) this.#checkConstraints(revision)
     await this.#set(revision.spec).deploy(revision, replicas, signal)
+  }
+
+  #checkConstraints({ spec }: Revision): void {
+    const node = { architecture: this.#info.architecture, hostname: hostname() }
+    const unmet = unmetConstraint(spec.constraints ?? [], node)
+    if (unmet === undefined) return
+    throw new FaasError('CONSTRAINT_UNMET', {
+      message: `${formatRef(spec)} may only run where ${JSON.stringify(unmet)}; this machine is linux, ${node.architecture}, ${node.hostname}`,
+      remedy: 'Correct `constraints:` of the function, or leave it out here.',
+    })
   }
 
   async remove(fn: FunctionRef): Promise<void> {
