@@ -207,7 +207,7 @@ describe('the usual places', () => {
   test.each([
     ['.docker/run/docker.sock', 'rootless Docker'],
     ['.docker/desktop/docker.sock', 'Docker Desktop'],
-    ['.colima/work/docker.sock', 'Colima'],
+    ['.colima/office/docker.sock', 'Colima'],
     ['.rd/docker.sock', 'Rancher Desktop'],
     ['.orbstack/run/docker.sock', 'OrbStack'],
     ['.local/share/containers/podman/machine/qemu/podman.sock', 'Podman machine'],

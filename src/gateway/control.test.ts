@@ -300,14 +300,18 @@ test('a port that is taken is refused with what to do, and nothing stays locked'
 })
 
 test('stopping lets a call in flight end, and refuses new ones', async () => {
+  let finish: (() => void) | undefined
   const slow: MemoryImage = {
-    listener: () => (_request, response) => void setTimeout(() => response.end('late but whole'), 300),
+    listener: () => (_request, response) => {
+      finish = () => response.end('late but whole')
+    },
   }
   const platform = await useApp({ slow }, { drainTimeout: '5s' })
   await platform.deploy('slow', 'slow')
   const call = fetch(`${platform.url}/function/slow`).then((response) => response.text())
-  await new Promise((resolve) => setTimeout(resolve, 50))
+  await soon(() => finish !== undefined, 'the call at its replica')
   const stopped = platform[Symbol.asyncDispose]()
+  finish?.()
   expect(await call).toBe('late but whole')
   await stopped
   await expect(fetch(`${platform.url}/healthz`)).rejects.toThrow()

@@ -15,6 +15,17 @@ interface Seen {
   readonly headers: readonly string[]
 }
 
+/** A number that has stopped to change: the same in many looks, one after the other. */
+async function atRest(look: () => number): Promise<number> {
+  let [last, same] = [look(), 0]
+  await soon(() => {
+    same = look() === last ? same + 1 : 0
+    last = look()
+    return same > 100
+  }, 'a number that stops to change')
+  return last
+}
+
 /** What happened to calls at the replica. */
 const replica = { aborted: 0, received: 0, written: 0 }
 
@@ -279,8 +290,7 @@ describe('a call', () => {
     )
     response.pause()
     await soon(() => replica.written > 0)
-    await new Promise((resolve) => setTimeout(resolve, 300))
-    expect(replica.written).toBeLessThan(400)
+    expect(await atRest(() => replica.written)).toBeLessThan(400)
     let length = 0
     response.on('data', (chunk: Buffer) => (length += chunk.length))
     response.resume()
@@ -304,8 +314,7 @@ describe('a call', () => {
     }
     more()
     await soon(() => replica.received > 0)
-    await new Promise((resolve) => setTimeout(resolve, 300))
-    expect(accepted).toBeLessThan(400)
+    expect(await atRest(() => accepted)).toBeLessThan(400)
     request.destroy()
   })
 
