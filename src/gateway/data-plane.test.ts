@@ -27,7 +27,7 @@ async function atRest(look: () => number): Promise<number> {
 }
 
 /** What happened to calls at the replica. */
-const replica = { aborted: 0, received: 0, written: 0 }
+const replica = { aborted: 0, received: 0, waiting: 0, written: 0 }
 
 /** Says what it saw, or behaves as its path says. */
 const echo: MemoryImage = {
@@ -46,10 +46,12 @@ const echo: MemoryImage = {
         response.end()
         return
       case '/silent':
+        replica.waiting++
         response.setHeader('Content-Type', 'text/plain')
         request.on('close', () => replica.aborted++)
         return
       case '/drip':
+        replica.waiting++
         response.writeHead(200)
         response.write('one')
         request.on('close', () => replica.aborted++)
@@ -319,12 +321,12 @@ describe('a call', () => {
   })
 
   test.each(['silent', 'drip'])('whose caller goes away is cancelled at the replica (%s)', async (how) => {
-    const before = replica.aborted
+    const before = { ...replica }
     const request = http.get(`${platform.url}/function/fn/${how}`)
     request.on('error', () => undefined)
-    await new Promise((resolve) => setTimeout(resolve, 100))
+    await soon(() => replica.waiting > before.waiting, 'the call at its replica')
     request.destroy()
-    await soon(() => replica.aborted > before, 'the cancellation')
+    await soon(() => replica.aborted > before.aborted, 'the cancellation')
   })
 
   test('whose body the function does not want is answered all the same', async () => {

@@ -471,6 +471,22 @@ describeDocker('the Docker provider', () => {
       expect(provider.actual(kept)).toMatchObject({ replicas: 1 })
     })
 
+    test('adopts what is too busy to say that it is well, and lets its call end', async () => {
+      const instance = newInstance()
+      await using first = await make({}, instance)
+      const busy = spec({ word: 'busy' })
+      await first.provider.deploy(revisionOf(busy), 1, never)
+      const before = (await containersOf(instance, busy)).map(({ Id }) => Id)
+      using lease = first.provider.lease(busy)
+      const call = fetch(`${lease?.origin ?? ''}/busy?ms=6000`).then((answer) => answer.json())
+      await first.provider[Symbol.asyncDispose]()
+
+      await using second = await make({}, instance)
+      expect(second.provider.actual(busy)).toMatchObject({ available: 1 })
+      expect(await call).toMatchObject({ word: 'busy' })
+      expect((await containersOf(instance, busy)).map(({ Id }) => Id)).toEqual(before)
+    })
+
     test('adopts a swap that was cut off half-way, and can finish it or go back', async () => {
       const instance = newInstance()
       await using first = await make({}, instance)

@@ -30,6 +30,11 @@ const answer = (request, response) => {
       return response.end('OK')
     case '/slow':
       return setTimeout(() => json(response, { word: process.env.WORD, replica }), Number(q('ms')))
+    case '/busy': {
+      // Nothing else gets a turn meanwhile.
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, Number(q('ms')))
+      return json(response, { word: process.env.WORD, replica })
+    }
     case '/print':
       process.stdout.write(q('text') + '\\n')
       return response.end('printed')

@@ -40,7 +40,7 @@ import { unmetConstraint } from './constraints.ts'
 import { FUNCTION_PORT } from './container-plan.ts'
 import { describeEnd, DockerHost, originOf } from './docker-host.ts'
 import { runRelay } from './relay.ts'
-import { waitReady } from './readiness.ts'
+import { isSilent, waitReady } from './readiness.ts'
 
 export interface DockerProviderOptions {
   readonly engine: Engine
@@ -199,7 +199,8 @@ export class DockerProvider implements Provider {
       await waitReady({ host, port: Number(port), path: '/_/health' }, AbortSignal.timeout(ADOPT_LIMIT_MS))
       return true
     } catch {
-      return false
+      // One that answered before and is busy now is not to be killed for it.
+      return isSilent(host, Number(port))
     }
   }
 

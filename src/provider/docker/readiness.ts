@@ -82,6 +82,33 @@ function accepts(host: string, port: number): Promise<boolean> {
   })
 }
 
+/** How long a connection without an answer is looked at. */
+const SILENCE_MS = 500
+
+/**
+ * Whether a server takes a request and says nothing to it: one that works on something else and has no turn to spare.
+ * False for one that answers, and for one that lets go of the connection, as a port forwarder with nothing behind it does.
+ */
+export function isSilent(host: string, port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = net.connect({ host, port })
+    const end = (answer: boolean): void => {
+      clearTimeout(limit)
+      socket.destroy()
+      resolve(answer)
+    }
+    let isConnected = false
+    const limit = setTimeout(() => end(isConnected), SILENCE_MS)
+    socket.once('connect', () => {
+      isConnected = true
+      socket.write('GET /_/health HTTP/1.1\r\nHost: function\r\nConnection: close\r\n\r\n')
+    })
+    socket.once('data', () => end(false))
+    socket.once('error', () => end(false))
+    socket.once('close', () => end(false))
+  })
+}
+
 /** Reads `/proc/net/tcp` or `tcp6`: whether a socket listens on `port`. */
 export function listensOn(procNetTcp: string, port: number): boolean {
   const suffix = `:${port.toString(16).toUpperCase().padStart(4, '0')}`
