@@ -4,6 +4,7 @@ import type { IncomingMessage } from 'node:http'
 import net from 'node:net'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { soon } from '../../test/support/platform.ts'
+import { until } from '../../test/support/until.ts'
 import type { TestApp } from '../../test/support/use-app.ts'
 import { useApp } from '../../test/support/use-app.ts'
 import type { MemoryImage } from '../provider/memory/memory-provider.ts'
@@ -404,7 +405,13 @@ describe('a call', () => {
     const abort = new AbortController()
     const call = get('/function/coming', { signal: abort.signal })
     const outcome = call.catch((error: unknown) => (error as Error).name)
-    await new Promise((resolve) => setTimeout(resolve, 50))
+    await until(
+      async () =>
+        (await (await get('/metrics')).text()).includes(
+          'invocation_started{function_name="coming.openfaas-fn"} 1',
+        ),
+      { what: () => 'the call that waits' },
+    )
     abort.abort()
     expect(await outcome).toBe('AbortError')
     const waiting = get('/function/coming')

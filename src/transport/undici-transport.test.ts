@@ -106,8 +106,13 @@ test('an answer is paused while its reader is busy', async () => {
   answer.isPausing = true
   const sent = transport.send(replica.lease, request(), answer, never)
   await soon(() => answer.chunks.length > 0)
-  await new Promise((resolve) => setTimeout(resolve, 100))
-  const stuckAt = written
+  // At rest: the same in many looks, one after the other.
+  let [stuckAt, same] = [written, 0]
+  await soon(() => {
+    same = written === stuckAt ? same + 1 : 0
+    stuckAt = written
+    return same > 50
+  })
   expect(stuckAt).toBeLessThan(200)
   expect(answer.chunks.length).toBeLessThan(5)
   answer.isPausing = false
