@@ -11,6 +11,7 @@ import type { BuildMethod } from './build-method.ts'
 import { contentHash, FileHashes, hashFiles } from './content-hash.ts'
 import { assembleContext, IMAGE_LAYOUT } from './context.ts'
 import { declaredArgs, declarePlatformArgs } from './dockerfile.ts'
+import { dropOptionalMounts } from './optional-mounts.ts'
 import { isDockerfileLang, resolveTemplate } from './template.ts'
 import type { Template } from './template.ts'
 import type { ContextEntry } from './tree.ts'
@@ -60,8 +61,9 @@ export function makePlanner({
     const { tree, warnings } = await assembleContext(source, template, IMAGE_LAYOUT, signal)
     for (const warning of warnings) onOutput(`warning: ${warning}`)
     const entries = tree.list()
-    const dockerfile = await readDockerfile(entries, source, template)
+    const written = await readDockerfile(entries, source, template)
     const method = await chooseMethod(buildkitNeeds(source, template))
+    const dockerfile = method.kind === 'classic' ? forClassicBuilder(written) : written
     architecture ??= (await engineFacts(engine)).architecture
     const platform = platformArgs('linux', architecture)
     const fileHashes = await hashFiles(entries, hashes, signal)
@@ -90,13 +92,17 @@ export function makePlanner({
     }
     const buildArgs = { ...proxyArgs(env), ...contentOnly }
     if (method.kind === 'buildkit') return { ...common, entries, buildArgs }
-    const declared = declarePlatformArgs(dockerfile)
     return {
       ...common,
-      entries: declared === dockerfile ? entries : withDockerfile(entries, declared),
-      buildArgs: { ...onlyNamed(platform, declaredArgs(declared)), ...buildArgs },
+      entries: dockerfile === written ? entries : withDockerfile(entries, dockerfile),
+      buildArgs: { ...onlyNamed(platform, declaredArgs(dockerfile)), ...buildArgs },
     }
   }
+}
+
+/** One Dockerfile serves both builders: what the classic one lacks and a build can do without is taken out. */
+function forClassicBuilder(dockerfile: string): string {
+  return dropOptionalMounts(declarePlatformArgs(dockerfile))
 }
 
 async function readDockerfile(

@@ -119,6 +119,19 @@ describeDocker('the image builder', () => {
     const builder = createLazily(() => makeBuilder({ builder: kind }))
     builderContract(() => ({ ...GIVEN, builder: builder(), inspect }))
 
+    test('builds a Dockerfile with cache mounts and secrets that it can do without', async () => {
+      const steps = [
+        'RUN --mount=type=cache,target=/cache \\',
+        '    # where there is one',
+        '    --mount=type=secret,id=token \\',
+        '    mkdir -p /cache && touch /cache/made && cat /run/secrets/token >/said 2>&1 || echo none >/said',
+      ]
+      const { folder, source } = await makeProject(GIVEN, steps.join('\n'))
+      await using _ = folder
+      await makeBuilder({ builder: kind }).build(source, { signal: never })
+      expect(await run(source.image, 'cat', '/said')).toBe('none\n')
+    })
+
     test('puts template, handler and copies where the contract says, modes kept and ignored files left out', async () => {
       const { folder, source } = await makeProject(GIVEN, 'COPY . /ctx')
       await using _ = folder
