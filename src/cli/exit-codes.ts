@@ -20,6 +20,7 @@ export const EXIT = {
 
 const EXIT_CODES: Readonly<Record<ErrorCode, number>> = {
   BAD_REQUEST: EXIT.failed,
+  BODY_TOO_LARGE: EXIT.failed,
   BAD_NAME: EXIT.usage,
   BAD_QUANTITY: EXIT.usage,
   BAD_STACK: EXIT.usage,
@@ -28,6 +29,7 @@ const EXIT_CODES: Readonly<Record<ErrorCode, number>> = {
   FUNCTION_NOT_FOUND: EXIT.failed,
   FUNCTION_EXISTS: EXIT.failed,
   NAMESPACE_NOT_FOUND: EXIT.failed,
+  NAMESPACE_EXISTS: EXIT.failed,
   SECRET_NOT_FOUND: EXIT.failed,
   SECRET_EXISTS: EXIT.failed,
   HANDLER_NOT_FOUND: EXIT.usage,

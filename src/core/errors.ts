@@ -4,6 +4,7 @@
  */
 export const ERROR_CODES = {
   BAD_REQUEST: 'A request body, header or parameter is not what the route accepts.',
+  BODY_TOO_LARGE: 'The body of a request is larger than the route reads.',
   BAD_NAME: 'A function, namespace or secret name has characters or a length that names may not have.',
   BAD_QUANTITY: 'A memory or CPU quantity cannot be read.',
   BAD_STACK: 'The stack file has one or more mistakes.',
@@ -12,6 +13,7 @@ export const ERROR_CODES = {
   FUNCTION_NOT_FOUND: 'No function of that name is deployed in that namespace.',
   FUNCTION_EXISTS: 'A function of that name is already deployed.',
   NAMESPACE_NOT_FOUND: 'No such namespace.',
+  NAMESPACE_EXISTS: 'A namespace of that name exists already.',
   SECRET_NOT_FOUND: 'A secret is named that does not exist in the namespace.',
   SECRET_EXISTS: 'A secret of that name exists already.',
   HANDLER_NOT_FOUND: 'The handler folder of a function does not exist.',

@@ -4,6 +4,7 @@ import type { ErrorCode } from '../core/errors.ts'
 /** The one table from code to HTTP status; a new code does not compile until it is placed. */
 const STATUS: Readonly<Record<ErrorCode, number>> = {
   BAD_REQUEST: 400,
+  BODY_TOO_LARGE: 413,
   BAD_NAME: 400,
   BAD_QUANTITY: 400,
   BAD_STACK: 400,
@@ -12,6 +13,7 @@ const STATUS: Readonly<Record<ErrorCode, number>> = {
   FUNCTION_NOT_FOUND: 404,
   FUNCTION_EXISTS: 409,
   NAMESPACE_NOT_FOUND: 400,
+  NAMESPACE_EXISTS: 409,
   SECRET_NOT_FOUND: 400,
   SECRET_EXISTS: 409,
   HANDLER_NOT_FOUND: 400,
