@@ -35,9 +35,12 @@ describe('deploy', () => {
     ['an empty name', { name: '' }, 'BAD_NAME'],
     ['a name of 64 letters', { name: 'a'.repeat(64) }, 'BAD_NAME'],
     ['no image', { image: ' ' }, 'BAD_REQUEST'],
-    ['an unknown namespace', { namespace: 'nowhere' }, 'NAMESPACE_NOT_FOUND'],
+    ['a namespace that cannot be one', { namespace: '../x' }, 'NAMESPACE_NOT_FOUND'],
     ['memory that cannot be read', { limits: { memory: 'lots' } }, 'BAD_QUANTITY'],
     ['CPU that cannot be read', { requests: { cpu: '1 core' } }, 'BAD_QUANTITY'],
+    ['a variable that has no name', { envVars: { '': 'x' } }, 'BAD_REQUEST'],
+    ['a variable that Docker would cut in two', { envVars: { 'A=B': 'x' } }, 'BAD_REQUEST'],
+    ['a variable with a NUL', { envVars: { A: 'x\0y' } }, 'BAD_REQUEST'],
     ['a secret that does not exist', { secrets: ['key'] }, 'SECRET_NOT_FOUND'],
     ['a secret that is a path', { secrets: ['../../registry.db'] }, 'SECRET_NOT_FOUND'],
   ] as const)(
@@ -58,6 +61,23 @@ describe('deploy', () => {
       expect(platform.functions.get(good)?.spec).toEqual(good)
     },
   )
+
+  test('into a namespace that nobody created is refused; a dev loop creates the one that its stack names', async () => {
+    await using platform = await makePlatform(images)
+    const spec = specOf('hello', 'image', { namespace: 'team' })
+    expect(() => platform.functions.deploy(spec)).toThrow(
+      expect.objectContaining({
+        code: 'NAMESPACE_NOT_FOUND',
+        message: 'namespace not valid: there is no "team"',
+      }),
+    )
+    await platform.functions.apply(spec, undefined, '/stack.yml').settled
+    expect(platform.registry.namespaces.get('team')).toEqual({
+      name: 'team',
+      labels: { openfaas: '1' },
+      annotations: {},
+    })
+  })
 
   test('with a secret of its own namespace is accepted, with one of another it is not', async () => {
     await using platform = await makePlatform(images)

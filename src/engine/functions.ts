@@ -1,6 +1,6 @@
 import type { Clock } from '../core/clock.ts'
 import { FaasError } from '../core/errors.ts'
-import { checkName, formatRef } from '../core/function.ts'
+import { checkName, formatRef, isDnsLabel } from '../core/function.ts'
 import type { FunctionPhase, FunctionRef, FunctionSpec, FunctionStatus, Revision } from '../core/function.ts'
 import type { Provider, Usage } from '../core/provider.ts'
 import { parseCpu, parseMemory } from '../core/quantity.ts'
@@ -70,8 +70,14 @@ export class Functions {
     return this.#put(spec, desired)
   }
 
-  /** Makes the function so, new or not; replicas that are so already stay. What a dev loop asks for. */
+  /**
+   * Makes the function so, new or not; replicas that are so already stay. What a dev loop asks for: a namespace that
+   * its stack file names comes with it, as the secrets beside the file do.
+   */
   apply(spec: FunctionSpec, imageId: string | undefined, origin: string): Accepted {
+    const { namespaces } = this.#parts.registry
+    if (isDnsLabel(spec.namespace) && !namespaces.get(spec.namespace))
+      namespaces.put({ name: spec.namespace, labels: { openfaas: '1' }, annotations: {} })
     const desired = this.#parts.registry.functions.get(spec)
     const isSame =
       desired &&
@@ -141,13 +147,12 @@ export class Functions {
   #check(spec: FunctionSpec): void {
     checkName(spec.name, 'function')
     const { registry } = this.#parts
-    if (!registry.namespaces.get(spec.namespace)) {
-      throw new FaasError('NAMESPACE_NOT_FOUND', {
-        message: `there is no namespace ${JSON.stringify(spec.namespace)}`,
-        remedy: `Use one of: ${registry.namespaces
-          .list()
-          .map(({ name }) => name)
-          .join(', ')}.`,
+    if (!registry.namespaces.get(spec.namespace)) throw noNamespace(spec.namespace, registry)
+    for (const [name, value] of Object.entries(spec.envVars ?? {})) {
+      if (name !== '' && !/[=\0]/.test(name) && !value.includes('\0')) continue
+      throw new FaasError('BAD_REQUEST', {
+        message: `envVars has ${JSON.stringify(name)}, which no program can be given`,
+        remedy: 'Use names without "=", and no NUL character in names and values.',
       })
     }
     if (spec.image.trim() === '') {
@@ -187,6 +192,15 @@ export class Functions {
       ...(problem && { problem }),
     }
   }
+}
+
+/** The answer for a namespace that nobody created. */
+export function noNamespace(name: string, { namespaces }: Registry): FaasError {
+  const known = namespaces.list().map((namespace) => namespace.name)
+  return new FaasError('NAMESPACE_NOT_FOUND', {
+    message: `namespace not valid: there is no ${JSON.stringify(name)}`,
+    remedy: `Use one of: ${known.join(', ')}; or create it: faasdock namespace create NAME.`,
+  })
 }
 
 /**
