@@ -11,10 +11,19 @@ export interface Config {
   readonly port: number
   /** The default port may give way to the next free one; one that somebody asked for may not. */
   readonly isPortGiven: boolean
+  /** Of the listener for metrics alone, on the same host; `off` for none. */
+  readonly metricsPort: number | 'off'
+  readonly isMetricsPortGiven: boolean
+  /** Whether control routes ask for a login; `auto`: wherever others than this machine's own users can reach them. */
+  readonly auth: 'auto' | 'on' | 'off'
+  /** Where the login's files are looked for first. */
+  readonly secretMountPath: string
   readonly dataDir: string
   /** `--engine`; absent means: search. */
   readonly engine?: string
   readonly allowedHosts: readonly string[]
+  /** Origins of pages, besides our own, that may use the control routes: `http://localhost:3000`. */
+  readonly allowedOrigins: readonly string[]
   /** Until the first byte of an answer, milliseconds. */
   readonly upstreamTimeoutMs: number
   readonly startTimeoutMs: number
@@ -40,9 +49,13 @@ export interface ConfigSources {
 const SETTINGS = {
   host: { flag: 'host', variable: 'FAASDOCK_HOST' },
   port: { flag: 'port', variable: 'FAASDOCK_PORT' },
+  metricsPort: { flag: 'metricsPort', variable: 'FAASDOCK_METRICS_PORT' },
+  auth: { flag: 'auth', variable: 'basic_auth' },
+  secretMountPath: { flag: 'secretMountPath', variable: 'secret_mount_path' },
   dataDir: { flag: 'data', variable: 'FAASDOCK_DATA' },
   engine: { flag: 'engine', variable: 'FAASDOCK_ENGINE' },
   allowedHosts: { flag: 'allowedHost', variable: 'FAASDOCK_ALLOWED_HOSTS' },
+  allowedOrigins: { flag: 'allowedOrigin', variable: 'FAASDOCK_ALLOWED_ORIGINS' },
   upstreamTimeoutMs: { flag: 'upstreamTimeout', variable: 'upstream_timeout' },
   startTimeoutMs: { flag: 'startTimeout', variable: 'FAASDOCK_START_TIMEOUT' },
   drainMs: { flag: 'drainTimeout', variable: 'FAASDOCK_DRAIN_TIMEOUT' },
@@ -62,25 +75,38 @@ const duration = z.union([z.string(), z.number()]).transform((value, ctx) => {
   return ms
 })
 
+const PORT = 'a port from 0 to 65535'
+const PORT_OR_OFF = `${PORT}, or "off"`
+const portOf = (accepted: string) =>
+  z.coerce.number(accepted).int(accepted).min(0, accepted).max(65535, accepted)
+
+/** Names with commas between them. */
+const names = z
+  .string()
+  .default('')
+  .transform((text) =>
+    text
+      .split(',')
+      .map((name) => name.trim().toLowerCase())
+      .filter(Boolean),
+  )
+
 const schema = z.object({
   host: z.string().min(1, 'an address').default('127.0.0.1'),
-  port: z.coerce
-    .number('a port from 0 to 65535')
-    .int('a port from 0 to 65535')
-    .min(0, 'a port from 0 to 65535')
-    .max(65535, 'a port from 0 to 65535')
-    .default(8080),
+  port: portOf(PORT).default(8080),
+  metricsPort: z.union([z.literal('off'), portOf(PORT_OR_OFF)], PORT_OR_OFF).default(8082),
+  auth: z
+    .union([z.boolean(), z.enum(['true', '1', 'false', '0'])], 'true or 1, false or 0')
+    .transform((value): Config['auth'] => ([true, 'true', '1'].includes(value) ? 'on' : 'off'))
+    .default('auto'),
+  secretMountPath: z.string().min(1, 'a folder').default('/run/secrets'),
   dataDir: z.string().min(1, 'a folder').optional(),
   engine: z.string().min(1, 'an address of an engine').optional(),
-  allowedHosts: z
-    .string()
-    .default('')
-    .transform((text) =>
-      text
-        .split(',')
-        .map((name) => name.trim().toLowerCase())
-        .filter(Boolean),
-    ),
+  allowedHosts: names,
+  allowedOrigins: names.refine(
+    (origins) => origins.every(isOrigin),
+    'origins such as "http://localhost:3000"',
+  ),
   upstreamTimeoutMs: duration.default(10 * 60_000),
   startTimeoutMs: duration.default(60_000),
   drainMs: duration.default(30_000),
@@ -115,12 +141,19 @@ export function readConfig({ env, cwd, flags, stack }: ConfigSources): Config {
   return {
     ...rest,
     isPortGiven: given['port'] !== undefined,
+    isMetricsPortGiven: given['metricsPort'] !== undefined,
+    secretMountPath: resolve(cwd, rest.secretMountPath),
     dataDir: dataDir === undefined ? defaultDataDir(cwd, stack?.file) : resolve(cwd, dataDir),
     ...(engine !== undefined && { engine }),
     ...(stack !== undefined && { stack }),
     env,
     cwd,
   }
+}
+
+/** As browsers send it: no path, no trailing slash. */
+function isOrigin(text: string): boolean {
+  return URL.canParse(text) && new URL(text).origin === text
 }
 
 /** Milliseconds of a Go duration (`1h2m3.5s`, `300ms`) or of whole seconds; undefined when it is neither. */
