@@ -8,6 +8,7 @@ import { asFaasError } from './core/errors.ts'
 import { formatRef, parseRef } from './core/function.ts'
 import type { Transport } from './core/invocation.ts'
 import type { Log } from './core/log.ts'
+import type { Login } from './core/login.ts'
 import type { Provider } from './core/provider.ts'
 import type { Watcher } from './core/watcher.ts'
 import { DevLoop } from './engine/dev-loop.ts'
@@ -15,19 +16,25 @@ import { eventLog, Events } from './engine/events.ts'
 import { Functions } from './engine/functions.ts'
 import { InvocationCounts } from './engine/invocation-counts.ts'
 import { Invoker } from './engine/invoker.ts'
+import { Namespaces } from './engine/namespaces.ts'
 import { Problems } from './engine/problems.ts'
 import { Reconciler } from './engine/reconciler.ts'
 import { Router } from './engine/router.ts'
-import { listenInside, listenOutside, urlOf } from './gateway/listen.ts'
+import { isLoopback, listenForMetrics, listenInside, listenOutside, urlOf } from './gateway/listen.ts'
+import type { Listening } from './gateway/listen-on.ts'
+import { loginCommand } from './gateway/login-command.ts'
+import { MetricsServer } from './gateway/metrics-server.ts'
 import { Metrics } from './gateway/metrics.ts'
 import { Gateway } from './gateway/server.ts'
 import { PACKAGE_FOLDER, VERSION } from './package.ts'
 import { lockDataDir } from './registry/data-lock.ts'
+import { gatewayLogin } from './registry/gateway-login.ts'
 import { readSecretFolder } from './registry/secret-folder.ts'
 import { openRegistry } from './registry/sqlite-registry.ts'
 import type { SqliteRegistry } from './registry/sqlite-registry.ts'
 import { dockerProvider, imageBuilder, lazyEngine } from './rooms.ts'
 import type { FoundEngine } from './rooms.ts'
+import { portHolder as portHolderOf } from './setup/port-holder.ts'
 import { readStack } from './stack/read-stack.ts'
 import { UndiciTransport } from './transport/undici-transport.ts'
 import { ChokidarWatcher } from './watcher/chokidar-watcher.ts'
@@ -44,6 +51,8 @@ export interface Parts {
 export interface App extends AsyncDisposable {
   /** `http://127.0.0.1:8080` */
   readonly url: string
+  /** What the control routes ask for at `url`; absent when they ask for nothing. */
+  readonly login?: Login
   readonly instance: string
   readonly dataDir: string
   readonly events: Events
@@ -114,9 +123,11 @@ async function open(config: Config, parts: Partial<Parts>, closers: Closers): Pr
   const router = new Router({ registry, provider, reconciler, functions, problems })
   const invoker = new Invoker({ router, transport, observers: [counts, metrics], clock })
   const version = { release: VERSION, sha: `v${VERSION}`, message: 'faasdock' }
+  const namespaces = new Namespaces({ registry, functions })
   const gateway = closers.use(
     new Gateway({
       functions,
+      namespaces,
       invoker,
       provider,
       registry,
@@ -125,17 +136,26 @@ async function open(config: Config, parts: Partial<Parts>, closers: Closers): Pr
       version,
       log,
       allowedHosts: config.allowedHosts,
+      allowedOrigins: config.allowedOrigins,
     }),
   )
 
-  const outside = await listenOutside(gateway, config, log).catch(async (error: unknown) => {
-    // A start that comes to nothing leaves no network behind, unless something runs on it.
-    if (provider.list().length === 0) await provider.removeAll().catch(() => undefined)
-    throw error
-  })
-  await provider.routeGateway(await listenInside(gateway, provider.hostAddress, outside))
+  // Functions are others: a container on the bridge is asked for the login even where this machine's users are not.
+  const login = config.auth === 'off' ? undefined : gatewayLogin(config.secretMountPath, config.dataDir)
+  const asksOutside = config.auth === 'on' || !isLoopback(config.host) ? login : undefined
+  const outside = await openDoors(config, { gateway, metrics, asksOutside, log }, closers).catch(
+    async (error: unknown) => {
+      // A start that comes to nothing leaves no network behind, unless something runs on it.
+      if (provider.list().length === 0) await provider.removeAll().catch(() => undefined)
+      throw error
+    },
+  )
+  await provider.routeGateway(await listenInside(gateway, provider.hostAddress, outside, login))
   const url = urlOf(outside)
   lock.announce(url)
+  if (asksOutside) log.info(`a login is asked for: ${loginCommand(url, asksOutside)}`)
+  else if (!isLoopback(config.host))
+    log.warn(`anyone who reaches ${url} may deploy: there is no login (--no-auth)`)
 
   const devLoop =
     config.stack && (await openDevLoop(config, parts, { registry, functions, events, problems, log }, docker))
@@ -159,6 +179,7 @@ async function open(config: Config, parts: Partial<Parts>, closers: Closers): Pr
     })())
   return {
     url,
+    ...(asksOutside && { login: asksOutside }),
     instance: registry.instance,
     dataDir: config.dataDir,
     events,
@@ -173,6 +194,35 @@ async function open(config: Config, parts: Partial<Parts>, closers: Closers): Pr
     stop,
     [Symbol.asyncDispose]: () => stop({ removeFunctions: true }),
   }
+}
+
+/** Listens where clients call, and where metrics are read. */
+async function openDoors(
+  config: Config,
+  {
+    gateway,
+    metrics,
+    asksOutside,
+    log,
+  }: { gateway: Gateway; metrics: Metrics; asksOutside: Login | undefined; log: Log },
+  closers: Closers,
+): Promise<Listening> {
+  const { metricsPort } = config
+  const outside = await listenOutside(gateway, { ...config, portHolder }, asksOutside, log)
+  if (metricsPort === 'off') return outside
+  const server = closers.use(new MetricsServer(metrics))
+  await listenForMetrics(
+    (host, port) => server.listen(host, port),
+    { host: config.host, port: metricsPort, isPortGiven: config.isMetricsPortGiven, portHolder },
+    log,
+  )
+  return outside
+}
+
+/** What is on a port, as a person would look it up. */
+async function portHolder(port: number): Promise<string | undefined> {
+  const holder = await portHolderOf(port)
+  return holder && `process ${holder.pid} (${holder.command})`
 }
 
 async function openDevLoop(

@@ -4,29 +4,69 @@ import { FaasError } from '../core/errors.ts'
 /** A deployment of thousands of variables is far smaller. */
 const LIMIT_BYTES = 4 * 2 ** 20
 
-/** The request's JSON. BAD_REQUEST when there is none, or too much of it. */
+const REMEDY = 'Send a JSON object as described for this route.'
+
+/** The request's JSON. BAD_REQUEST when there is none, or it cannot be read; BODY_TOO_LARGE. */
 export async function readJson(ctx: Context): Promise<unknown> {
+  const body = await readOptionalJson(ctx)
+  if (body === undefined)
+    throw new FaasError('BAD_REQUEST', { message: 'the request has no body', remedy: REMEDY })
+  return body
+}
+
+/** The same, or undefined when the request has no body. */
+export async function readOptionalJson(ctx: Context): Promise<unknown> {
+  const bytes = await readBytes(ctx)
+  if (bytes.length === 0) return undefined
+  try {
+    return JSON.parse(bytes.toString('utf8')) as unknown
+  } catch (cause) {
+    throw new FaasError('BAD_REQUEST', { message: 'the body is not JSON', remedy: REMEDY, cause })
+  }
+}
+
+async function readBytes({ req }: Context): Promise<Buffer> {
+  if (Number(req.headers['content-length'] ?? 0) > LIMIT_BYTES) throw tooLarge()
   const chunks: Buffer[] = []
   let size = 0
-  for await (const chunk of ctx.req as AsyncIterable<Buffer>) {
-    size += chunk.length
-    if (size > LIMIT_BYTES) {
-      throw new FaasError('BAD_REQUEST', {
-        message: `the body is larger than ${LIMIT_BYTES} bytes`,
-        remedy: 'Send a JSON object as described for this route.',
-      })
-    }
-    chunks.push(chunk)
-  }
   try {
-    return JSON.parse(Buffer.concat(chunks).toString('utf8')) as unknown
+    // Kept open when the reading ends early: who still sends gets to read the answer.
+    for await (const chunk of req.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+      size += chunk.length
+      if (size > LIMIT_BYTES) throw tooLarge()
+      chunks.push(chunk)
+    }
   } catch (cause) {
+    // What still comes is read and forgotten.
+    req.resume()
+    if (cause instanceof FaasError) throw cause
+    // Nobody reads this: the client hung up. It is no defect of ours either.
     throw new FaasError('BAD_REQUEST', {
-      message: size === 0 ? 'the request has no body' : 'the body is not JSON',
-      remedy: 'Send a JSON object as described for this route.',
+      message: 'the body ended before it was whole',
+      remedy: REMEDY,
       cause,
     })
   }
+  return Buffer.concat(chunks)
+}
+
+function tooLarge(): FaasError {
+  return new FaasError('BODY_TOO_LARGE', {
+    message: `the body is larger than ${LIMIT_BYTES} bytes`,
+    remedy: `${REMEDY} What is large belongs into the image, or into a call of the function.`,
+  })
+}
+
+/** Answers with JSON, by the exact type that OpenFaaS says. */
+export function answerJson(ctx: Context, value: unknown): void {
+  ctx.set('Content-Type', 'application/json')
+  ctx.body = JSON.stringify(value)
+}
+
+/** An answer without a body. 202 is what faas-cli takes for success (contract 0, items 1 and 3). */
+export function answerEmpty(ctx: Context, status: number): void {
+  ctx.status = status
+  ctx.body = ''
 }
 
 /** The last value of a query parameter (contract 9.1); undefined when absent or empty. */

@@ -188,7 +188,7 @@ describe('the control routes', () => {
     const listed = await (await ask('GET', '/system/secrets')).text()
     expect(JSON.parse(listed)).toEqual([{ name: 'key', namespace: 'openfaas-fn' }])
     expect(listed).not.toContain('s3cret')
-    expect(await (await ask('GET', '/system/secrets?namespace=../../..')).text()).toBe('[]')
+    await expectStatus(['GET', '/system/secrets?namespace=../../..'], 400, /namespace not valid/)
     await expectStatus(['DELETE', '/system/secrets', { name: 'key' }], 202)
     await expectStatus(['DELETE', '/system/secrets', { name: 'key' }], 404)
   })
@@ -280,14 +280,6 @@ describe('the control routes', () => {
   test('our own page may', async () => {
     const { host } = new URL(platform.url)
     expect(await status('POST', '/system/functions', { Origin: `http://${host}`, Host: host })).toBe(400)
-  })
-
-  test('a body without end is refused before it fills the memory', async () => {
-    const response = await ask('POST', '/system/functions', `"${'x'.repeat(5 * 2 ** 20)}"`).catch(
-      () => undefined,
-    )
-    expect(response === undefined || response.status === 400).toBe(true)
-    expect((await ask('GET', '/healthz')).status).toBe(200)
   })
 })
 

@@ -3,6 +3,8 @@ import { FaasError } from '../core/errors.ts'
 import { DEFAULT_NAMESPACE } from '../core/function.ts'
 import type { FunctionSpec, FunctionStatus } from '../core/function.ts'
 import type { LogLine, Usage } from '../core/provider.ts'
+import type { Namespace } from '../core/registry.ts'
+import type { Alert } from '../engine/alerts.ts'
 
 // OpenFaaS JSON ⇄ core types. Only here may one thing be called service, functionName and serviceName.
 
@@ -82,10 +84,44 @@ const secret = z.object({
 })
 
 /** Body of /system/secrets. `rawValue` wins, byte for byte (contract 0, item 20). */
-export function readSecret(body: unknown): { name: string; namespace: string; value: Uint8Array } {
+export function readSecret(body: unknown): {
+  name: string
+  namespace: string | undefined
+  value: Uint8Array
+} {
   const { name, namespace, value, rawValue } = parse(secret, body)
   const bytes = rawValue ? Buffer.from(rawValue, 'base64') : Buffer.from(value ?? '')
-  return { name, namespace: namespace || DEFAULT_NAMESPACE, value: bytes }
+  return { name, namespace: namespace || undefined, value: bytes }
+}
+
+const namespaceBody = z.object({ name: text.min(1), labels: textMap, annotations: textMap })
+
+/** Body of /system/namespace. */
+export function readNamespace(body: unknown): Namespace {
+  const { name, labels, annotations } = parse(namespaceBody, body)
+  return { name, labels: labels ?? {}, annotations: annotations ?? {} }
+}
+
+const alerts = z.object({
+  alerts: z
+    .array(
+      z.object({
+        status: text.nullish(),
+        labels: z.object({ function_name: text.nullish() }).nullish(),
+      }),
+    )
+    .nullish(),
+})
+
+/** Body of /system/alert, as AlertManager sends it; undefined when it is none (contract 4.2). */
+export function readAlerts(body: unknown): readonly Alert[] | undefined {
+  const result = alerts.safeParse(body)
+  return (
+    result.data?.alerts?.map(({ status, labels }) => ({
+      isFiring: status === 'firing',
+      functionName: labels?.function_name ?? '',
+    })) ?? (result.success ? [] : undefined)
+  )
 }
 
 /** A function as GET shows it (contract 1.3). `verbose` adds what only faasdock knows. */

@@ -27,7 +27,7 @@ export async function useApp(
   const config = readConfig({
     env: {},
     cwd: folder.path,
-    flags: { port: 0, data: join(folder.path, 'data'), drainTimeout: '500ms', ...flags },
+    flags: { port: 0, metricsPort: 'off', data: join(folder.path, 'data'), drainTimeout: '500ms', ...flags },
   })
   const app = await createApp(config, { provider })
   const ask: TestApp['ask'] = (method, path, body) =>

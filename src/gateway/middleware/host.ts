@@ -4,6 +4,8 @@ import { FaasError } from '../../core/errors.ts'
 
 /** The names by which functions and their neighbours call this gateway. */
 const OWN_NAMES = new Set([
+  // HTTP/1.0 need not say; browsers do.
+  '',
   'localhost',
   'gateway',
   'gateway.openfaas',
@@ -12,39 +14,24 @@ const OWN_NAMES = new Set([
 ])
 
 /**
- * A page in the user's browser must not be able to deploy: not by a name that it makes resolve to the loopback (DNS
- * rebinding; so Host must be a name of ours or an address), and not from its own origin.
+ * A page in the user's browser must not be able to deploy by a name that it makes resolve to the loopback (DNS
+ * rebinding): Host must be a name of ours, or an address. Where a login is asked for the page has none, and the gateway
+ * may be called by any name.
  */
 export function host(allowed: readonly string[]): Middleware {
   const isOwn = (name: string): boolean =>
     OWN_NAMES.has(name) || name.endsWith('.localhost') || isIP(name) !== 0 || allowed.includes(name)
   return async function checkHost(ctx, next) {
-    const name = hostName(ctx.get('host'))
-    if (!isOwn(name)) throw forbidden('Host', ctx.get('host'))
-    const origin = ctx.get('origin')
-    if (
-      origin !== '' &&
-      ctx.method !== 'GET' &&
-      ctx.method !== 'HEAD' &&
-      !isSameHost(origin, ctx.get('host'))
-    )
-      throw forbidden('Origin', origin)
-    await next()
+    const given = ctx.get('host')
+    if (isOwn(hostName(given))) return next()
+    throw new FaasError('FORBIDDEN_HOST', {
+      message: `this gateway does not serve requests with Host ${JSON.stringify(given)}`,
+      remedy: 'Call it by address or as localhost, or allow the name: --allowed-host NAME.',
+    })
   }
 }
 
 function hostName(hostHeader: string): string {
   const withoutPort = hostHeader.replace(/:\d+$/, '')
   return withoutPort.replace(/^\[(.*)\]$/, '$1').toLowerCase()
-}
-
-function isSameHost(origin: string, hostHeader: string): boolean {
-  return URL.canParse(origin) && new URL(origin).host === hostHeader.toLowerCase()
-}
-
-function forbidden(header: string, value: string): FaasError {
-  return new FaasError('FORBIDDEN_HOST', {
-    message: `this gateway does not serve requests with ${header} ${JSON.stringify(value)}`,
-    remedy: 'Call it by address or as localhost, or allow the name with --allowed-host.',
-  })
 }

@@ -3,16 +3,14 @@ import type Router from '@koa/router'
 import { FaasError } from '../../core/errors.ts'
 import type { parseRef } from '../../core/function.ts'
 import type { LogQuery, Provider } from '../../core/provider.ts'
-import type { Registry } from '../../core/registry.ts'
 import type { Events } from '../../engine/events.ts'
-import { queryValue } from '../body.ts'
+import { answerEmpty, answerJson, queryValue } from '../body.ts'
 import type { Metrics } from '../metrics.ts'
 import { writeLogLine } from '../wire.ts'
 import { refOf } from './functions.ts'
 
 export interface PlatformParts {
   readonly provider: Provider
-  readonly registry: Registry
   readonly events: Events
   readonly metrics: Metrics
   readonly version: { readonly release: string; readonly sha: string; readonly message: string }
@@ -23,18 +21,15 @@ const DEFAULT_LOG_MS = 5 * 60_000
 /** How far a reader of events may fall behind. */
 const MAX_UNREAD_BYTES = 4 * 2 ** 20
 
-/** What is about the platform and not about one function: info, health, metrics, logs, namespaces, events. */
+/** What is about the platform and not about one function: info, health, metrics, logs, events. */
 export function platformRoutes(router: Router, parts: PlatformParts, stopping: AbortSignal): void {
-  const { provider, registry, events, metrics, version } = parts
+  const { provider, events, metrics, version } = parts
 
-  router.get('/healthz', (ctx) => {
-    ctx.status = 200
-    ctx.body = ''
-  })
+  router.get('/healthz', (ctx) => answerEmpty(ctx, 200))
 
   router.get('/system/info', (ctx) => {
     const { name, version: engine, architecture } = provider.info()
-    ctx.body = {
+    answerJson(ctx, {
       // Not `faasd`: that name switches parts of conformance tests off (contract 1.9).
       provider: {
         provider: 'faas-docker',
@@ -43,16 +38,12 @@ export function platformRoutes(router: Router, parts: PlatformParts, stopping: A
       },
       version: { commit_message: version.message, release: version.release, sha: version.sha },
       arch: architecture === 'amd64' ? 'x86_64' : architecture,
-    }
+    })
   })
 
   router.get('/metrics', async (ctx) => {
     ctx.type = metrics.contentType
     ctx.body = await metrics.text()
-  })
-
-  router.get('/system/namespaces', (ctx) => {
-    ctx.body = registry.namespaces.list().map(({ name }) => name)
   })
 
   router.get('/system/logs', (ctx) => {

@@ -1,19 +1,35 @@
+import type { RouterContext } from '@koa/router'
 import type Router from '@koa/router'
 import { FaasError } from '../../core/errors.ts'
 import { DEFAULT_NAMESPACE } from '../../core/function.ts'
 import type { Registry } from '../../core/registry.ts'
-import { queryValue, readJson } from '../body.ts'
+import { noNamespace } from '../../engine/functions.ts'
+import { answerEmpty, answerJson, queryValue, readJson } from '../body.ts'
+import { answerFailure } from '../middleware/errors.ts'
 import { readSecret } from '../wire.ts'
 
 /** /system/secrets (contract 1.10). Values go in and never come out. */
-export function secretRoutes(router: Router, { secrets }: Registry): void {
+export function secretRoutes(router: Router, registry: Registry): void {
+  const { secrets, namespaces } = registry
+
+  /** The namespace of the body, else of the query, else the default. NAMESPACE_NOT_FOUND. */
+  function namespaceOf(ctx: RouterContext, given?: string): string {
+    const namespace = given ?? queryValue(ctx, 'namespace') ?? DEFAULT_NAMESPACE
+    if (!namespaces.get(namespace)) throw noNamespace(namespace, registry)
+    return namespace
+  }
+
   router.get('/system/secrets', (ctx) => {
-    const namespace = queryValue(ctx, 'namespace') ?? DEFAULT_NAMESPACE
-    ctx.body = secrets.list(namespace).map((name) => ({ name, namespace }))
+    const namespace = namespaceOf(ctx)
+    answerJson(
+      ctx,
+      secrets.list(namespace).map((name) => ({ name, namespace })),
+    )
   })
 
   router.post('/system/secrets', async (ctx) => {
-    const { name, namespace, value } = readSecret(await readJson(ctx))
+    const { name, namespace: given, value } = readSecret(await readJson(ctx))
+    const namespace = namespaceOf(ctx, given)
     if (secrets.has(namespace, name)) {
       throw new FaasError('SECRET_EXISTS', {
         message: `the secret ${JSON.stringify(name)} exists already in ${namespace}`,
@@ -21,25 +37,31 @@ export function secretRoutes(router: Router, { secrets }: Registry): void {
       })
     }
     secrets.put(namespace, name, value)
-    ctx.status = 202
-    ctx.body = ''
+    answerEmpty(ctx, 202)
   })
 
   router.put('/system/secrets', async (ctx) => {
-    const { name, namespace, value } = readSecret(await readJson(ctx))
-    if (secrets.has(namespace, name)) secrets.put(namespace, name, value)
-    ctx.status = secrets.has(namespace, name) ? 202 : 404
-    ctx.body = ctx.status === 404 ? unknown(name, namespace) : ''
+    const { name, namespace: given, value } = readSecret(await readJson(ctx))
+    const namespace = namespaceOf(ctx, given)
+    if (!secrets.has(namespace, name)) {
+      answerFailure(ctx, noSecret(name, namespace), 404)
+      return
+    }
+    secrets.put(namespace, name, value)
+    answerEmpty(ctx, 202)
   })
 
   router.delete('/system/secrets', async (ctx) => {
-    const { name, namespace } = readSecret(await readJson(ctx))
-    const wanted = queryValue(ctx, 'namespace') ?? namespace
-    ctx.status = secrets.delete(wanted, name) ? 202 : 404
-    ctx.body = ctx.status === 404 ? unknown(name, wanted) : ''
+    const { name, namespace: given } = readSecret(await readJson(ctx))
+    const namespace = namespaceOf(ctx, given)
+    if (secrets.delete(namespace, name)) answerEmpty(ctx, 202)
+    else answerFailure(ctx, noSecret(name, namespace), 404)
   })
 }
 
-function unknown(name: string, namespace: string): string {
-  return `there is no secret ${JSON.stringify(name)} in ${namespace}\n`
+function noSecret(name: string, namespace: string): FaasError {
+  return new FaasError('SECRET_NOT_FOUND', {
+    message: `there is no secret ${JSON.stringify(name)} in ${namespace}`,
+    remedy: 'See which exist with GET /system/secrets.',
+  })
 }

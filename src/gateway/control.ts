@@ -1,0 +1,73 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import Router from '@koa/router'
+import Koa from 'koa'
+import type { Log } from '../core/log.ts'
+import type { Login } from '../core/login.ts'
+import type { Registry } from '../core/registry.ts'
+import type { Functions } from '../engine/functions.ts'
+import type { Namespaces } from '../engine/namespaces.ts'
+import { errors } from './middleware/errors.ts'
+import { host } from './middleware/host.ts'
+import { login } from './middleware/login.ts'
+import { measure } from './middleware/measure.ts'
+import { origin } from './middleware/origin.ts'
+import { cleanPath, unmatched } from './middleware/paths.ts'
+import { alertRoutes } from './routes/alerts.ts'
+import { functionRoutes } from './routes/functions.ts'
+import { namespaceRoutes } from './routes/namespaces.ts'
+import { platformRoutes } from './routes/platform.ts'
+import type { PlatformParts } from './routes/platform.ts'
+import { secretRoutes } from './routes/secrets.ts'
+import { uiRoutes } from './routes/ui.ts'
+
+export interface ControlParts extends PlatformParts {
+  readonly functions: Functions
+  readonly namespaces: Namespaces
+  readonly registry: Registry
+  readonly log: Log
+  /** Host names besides our own that may be used to call the control routes. */
+  readonly allowedHosts: readonly string[]
+  /** Origins of pages that may use the control routes besides our own. */
+  readonly allowedOrigins: readonly string[]
+}
+
+type Handler = (request: IncomingMessage, response: ServerResponse) => void
+
+/** Everything but calls of functions, for one listener: `asks` is the login that it asks for, if any. */
+export function controlHandler(parts: ControlParts, asks: Login | undefined, stopping: AbortSignal): Handler {
+  const { log } = parts
+  const router = controlRouter(parts, stopping)
+  const app = new Koa()
+  app.use(measure(parts.metrics, (path, method) => router.match(path, method).pathAndMethod[0]?.path))
+  app.use(errors(log))
+  app.use(cleanPath)
+  app.use(asks ? login(asks) : host(parts.allowedHosts))
+  app.use(origin(parts.allowedOrigins))
+  app.use(unmatched)
+  app.use(router.routes())
+  // A client that hangs up half-way is no event; everything else went through the errors middleware.
+  app.on('error', (error: Error) => log.debug('a control answer was cut off', { error: error.message }))
+  const callback = app.callback()
+  return (request, response) => {
+    // Only proxies are asked by whole addresses, and `*` is nothing of ours.
+    if (request.url?.startsWith('/') !== true) {
+      response.writeHead(400, { 'Content-Type': 'text/plain; charset=utf-8' }).end('400 bad request\n')
+      return
+    }
+    callback(request, response).catch((error: unknown) => {
+      log.error('a control route failed outside its middleware', { error: String(error) })
+    })
+  }
+}
+
+/** Paths are what they are: `/System/Functions` is not `/system/functions`, which is behind a login. */
+function controlRouter(parts: ControlParts, stopping: AbortSignal): Router {
+  const router = new Router({ sensitive: true, strict: true })
+  functionRoutes(router, parts.functions, parts.registry)
+  secretRoutes(router, parts.registry)
+  namespaceRoutes(router, parts.namespaces)
+  alertRoutes(router, parts)
+  platformRoutes(router, parts, stopping)
+  uiRoutes(router, parts.version.release)
+  return router
+}
