@@ -41,7 +41,7 @@ export class DevSession implements Disposable {
     this.#nameColor = makeNameColors(print.colors)
     const live = wantsLive(io.env) && !print.json
     this.#region = new LiveRegion(print.chatter, print.colors, () => this.#liveState(), live)
-    const client = new GatewayClient({ address: app.url, signal })
+    const client = new GatewayClient({ address: addressOf(app), signal })
     this.#logs = new LogFollower(client, (ref, log) => this.#showLog(ref, log.text))
     this.#closers.push(this.#region, this.#logs)
     // From the first event on: the platform may have begun before anybody could watch.
@@ -210,4 +210,12 @@ export class DevSession implements Disposable {
         return
     }
   }
+}
+
+/** The platform's own address, with the login that it asks for. */
+function addressOf({ url, login }: HostedApp): string {
+  const address = new URL(url)
+  address.username = encodeURIComponent(login?.user ?? '')
+  address.password = encodeURIComponent(login?.password ?? '')
+  return address.href
 }

@@ -10,6 +10,9 @@ export interface HostFlags {
   readonly data?: string
   readonly watch?: boolean
   readonly allowedHost?: string
+  readonly allowedOrigin?: string
+  readonly auth?: boolean
+  readonly metricsPort?: string
   readonly upstreamTimeout?: string
   readonly startTimeout?: string
   readonly parallel?: number
@@ -28,6 +31,19 @@ export function hostOptions(): Option[] {
     flag(
       '--allowed-host <names>',
       'names that requests may call the gateway by, with commas (env: FAASDOCK_ALLOWED_HOSTS)',
+    ),
+    flag(
+      '--allowed-origin <origins>',
+      'origins of web pages that may use the control routes, with commas, e.g. http://localhost:3000 (env: FAASDOCK_ALLOWED_ORIGINS)',
+    ),
+    flag(
+      '--auth',
+      'ask for a login at the control routes (default: only of callers from other machines and of functions) (env: basic_auth)',
+    ),
+    flag('--no-auth', 'ask nobody for a login (env: basic_auth=false)'),
+    flag(
+      '--metrics-port <port>',
+      'port for metrics alone; 0 takes any that is free, "off" none (default: 8082, or the next free one) (env: FAASDOCK_METRICS_PORT)',
     ),
     flag('--data <folder>', 'where functions and secrets are kept (env: FAASDOCK_DATA)'),
     flag(

@@ -22,6 +22,8 @@ export interface HostSettings {
 export interface HostedApp extends AsyncDisposable {
   /** `http://127.0.0.1:8080` */
   readonly url: string
+  /** What the gateway asks for at `url`; absent when it asks for nothing. Never shown. */
+  readonly login?: { readonly user: string; readonly password: string }
   readonly instance: string
   readonly dataDir: string
   readonly events: {
