@@ -1,4 +1,4 @@
-# The entry point is this small so that the runtime itself is a module, which Python compiles once, at build.
+# The entry point is this small so that the runtime itself is made of modules, which Python compiles once, at build.
 from runtime import serve
 
 serve()

@@ -407,7 +407,7 @@ def handle(req):
       'handler.py': `${await readFile(join(sample, 'pinyin/handler.py'), 'utf8')}# edited ${unique}\n`,
     })
     const second = await tryBuild(folder.path, tag('python-cache'))
-    expect(second.output).toMatch(/requirements\.txt; fi\n ---> Using cache/)
+    expect(second.output).toMatch(/install\.py "\$CONTRACT"\n ---> Using cache/)
     const tested = await tryBuild(folder.path, tag('python-cache'), {
       TEST_COMMAND: 'echo tests ran; exit 4',
     })

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
-import { cp, mkdir } from 'node:fs/promises'
+import { cp, mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { dropOptionalMounts } from '../../../src/builder/optional-mounts.ts'
 import { formatEngineAddress } from '../../../src/docker/engine-address.ts'
 import { dockerAddress } from '../../support/docker.ts'
 import { makeFolder } from '../../support/folder.ts'
@@ -73,9 +74,11 @@ export async function assemble({ template, handler, copies = [] }: Source): Prom
   return { path: folder.path, write, [Symbol.asyncDispose]: () => folder[Symbol.asyncDispose]() }
 }
 
-/** The classic builder, which every engine has. Resolves with the code and the whole output. */
-export function tryBuild(folder: string, tag: string, args: Readonly<Record<string, string>> = {}): Promise<Ended> {
-  return buildWith('docker', '0', folder, tag, args)
+/** The classic builder, which every engine has, without the mounts it does not know. Resolves with code and output. */
+export async function tryBuild(folder: string, tag: string, args: Readonly<Record<string, string>> = {}): Promise<Ended> {
+  const dockerfile = dropOptionalMounts(await readFile(join(folder, 'Dockerfile'), 'utf8'))
+  await using aside = await makeFolder({ Dockerfile: dockerfile })
+  return await buildWith('docker', '0', folder, tag, args, ['--file', join(aside.path, 'Dockerfile')])
 }
 
 function buildWith(
@@ -84,18 +87,19 @@ function buildWith(
   folder: string,
   tag: string,
   args: Readonly<Record<string, string>>,
+  more: readonly string[] = [],
 ): Promise<Ended> {
   const flags = Object.entries(args).flatMap(([name, value]) => ['--build-arg', `${name}=${value}`])
-  return run(cli, ['build', '--force-rm', ...labelFlags, ...flags, '--tag', tag, folder], { DOCKER_BUILDKIT: buildkit, BUILDKIT_PROGRESS: 'plain' })
+  return run(cli, ['build', '--force-rm', ...labelFlags, ...flags, ...more, '--tag', tag, folder], { DOCKER_BUILDKIT: buildkit, BUILDKIT_PROGRESS: 'plain' })
 }
 
 /** A CLI that can drive BuildKit, if this machine has one: newer ones need the buildx plugin, older ones did not. */
-export async function buildKit(): Promise<((folder: string, tag: string) => Promise<Ended>) | undefined> {
+export async function buildKit(): Promise<((folder: string, tag: string, more?: readonly string[]) => Promise<Ended>) | undefined> {
   for (const cli of ['docker', '/usr/bin/docker']) {
     const folder = await makeFolder({ Dockerfile: 'FROM scratch\nLABEL a=b\n' })
     const tried = await buildWith(cli, '1', folder.path, 'faasdock-test-buildkit', {}).catch(() => undefined)
     await folder[Symbol.asyncDispose]()
-    if (tried?.code === 0) return (path, tag) => buildWith(cli, '1', path, tag, {})
+    if (tried?.code === 0) return (path, tag, more) => buildWith(cli, '1', path, tag, {}, more)
   }
   return undefined
 }
