@@ -9,10 +9,23 @@ export interface InvocationRequest {
   readonly headers: readonly string[]
   /** Streams are read once, with back-pressure, and only after a replica was found. */
   readonly body: AsyncIterable<Uint8Array> | Uint8Array | null
+  /** Nothing of the body has come yet: the head has to go out ahead of it. */
+  readonly isBodyLate?: boolean
+  /** The caller sends its body only when told to go on: by an information 100, which somebody has to give. */
+  readonly expectsContinue?: boolean
+  /** What follows the body, as on the wire; known when the body has been read. */
+  readonly trailers?: () => readonly string[]
+  /**
+   * The protocol that the caller would go on with: `websocket`. If the replica agrees (a head of status 101), `body` and
+   * `onData` are that protocol's bytes in both directions, each until its sender has no more.
+   */
+  readonly upgrade?: string
 }
 
 /** Receives an answer piece by piece. */
 export interface ResponseSink {
+  /** An answer before the answer: 100 Continue, 102, 103 Early Hints … A sink that cannot pass them on leaves it out. */
+  onInformation?(status: number, statusText: string, headers: readonly string[]): void
   /** Headers as on the wire: name, value, name, value … `resume` undoes a false from `onData`. */
   onHead(status: number, statusText: string, headers: readonly string[], resume: () => void): void
   /** False asks for a pause. */

@@ -8,7 +8,7 @@ import { until } from '../../test/support/until.ts'
 import type { TestApp } from '../../test/support/use-app.ts'
 import { useApp } from '../../test/support/use-app.ts'
 import type { MemoryImage } from '../provider/memory/memory-provider.ts'
-import { splitFunctionPath } from './data-plane.ts'
+import { splitFunctionPath } from './function-path.ts'
 
 interface Seen {
   readonly method: string
@@ -237,7 +237,8 @@ describe('a call', () => {
       body: 'x',
     })
     expect(typed.headers.get('content-type')).toBe('a/b')
-    expect((await get('/function/fn/status?code=204')).headers.get('content-type')).toBeNull()
+    expect((await get('/function/fn/status?code=204')).headers.get('content-type')).toBe('text/plain')
+    expect((await get('/function/fn/status?code=304')).headers.get('content-type')).toBeNull()
   })
 
   test.each([301, 302, 307, 308])('that is redirected with %d is not followed', async (code) => {

@@ -1,13 +1,20 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
-import { asFaasError } from '../core/errors.ts'
-import { formatRef, parseRef } from '../core/function.ts'
+import { ServerResponse } from 'node:http'
+import type { IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
+import { parseRef } from '../core/function.ts'
 import type { FunctionRef } from '../core/function.ts'
 import type { InvocationSink } from '../core/invocation.ts'
 import type { Log } from '../core/log.ts'
 import type { Invoker } from '../engine/invoker.ts'
-import { failureText, INTERNAL_HEADER, INTERNAL_VALUE, statusOf } from './failure.ts'
-import { forwardedRequest, forwardedResponse } from './forwarded-headers.ts'
-import type { ForwardedRequest } from './forwarded-headers.ts'
+import { Call, TunnelCall } from './call.ts'
+import type { CallFacts } from './call.ts'
+import { goneSignal } from './gone-signal.ts'
+import { INTERNAL_HEADER, INTERNAL_VALUE } from './failure.ts'
+import { forwardedRequest } from './forwarded-headers.ts'
+import { splitFunctionPath } from './function-path.ts'
+import type { FunctionPath } from './function-path.ts'
+import { awaitedBody, bytesOf, hasBody, whenBodyBegins } from './request-body.ts'
+import { protocolsForFunction } from './upgrade.ts'
 
 export interface DataPlaneOptions {
   readonly invoker: Invoker
@@ -17,57 +24,96 @@ export interface DataPlaneOptions {
   readonly log: Log
 }
 
-const PREFIX = '/function/'
 /** What the router lets through as a name (contract 1.1). */
 const NAME = /^[-a-zA-Z_0-9.]+$/
-/** Others get 405 (contract 2.3). */
+/** Others get 405, as from OpenFaaS's provider (contract 2.3): what does not work there must not work here. */
 const METHODS = new Set(['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'HEAD'])
-/** The caller went away before the answer: as nginx writes it. Nobody sees it but the metrics. */
-const CLIENT_GONE = 499
-
-/** Splits `/function/NAME/rest?query` into the name and what the function sees. Undefined for other paths. */
-export function splitFunctionPath(url: string): { name: string; path: string } | undefined {
-  if (!url.startsWith(PREFIX)) return undefined
-  let end = PREFIX.length
-  while (end < url.length && url[end] !== '/' && url[end] !== '?') end++
-  const rest = url.slice(end)
-  return { name: url.slice(PREFIX.length, end), path: rest.startsWith('/') ? rest : `/${rest}` }
-}
 
 /** `/function/…`: match, lease, stream both ways, count. Nothing here touches disk, JSON or Docker. */
 export class DataPlane {
   readonly #options: DataPlaneOptions
   /** Refs by the name in the URL, so that a request makes none. Bounded, because callers choose the names. */
   readonly #refs = new Map<string, FunctionRef>()
+  /** Connections that asked for another protocol: the server does not know them any more. */
+  readonly #tunnels = new Set<Socket>()
 
   constructor(options: DataPlaneOptions) {
     this.#options = options
   }
 
-  /** True when the request was a function's. */
-  handle(request: IncomingMessage, response: ServerResponse): boolean {
+  /** True when the request was a function's. `expectsContinue`: the caller waits for a 100 before it sends the body. */
+  handle(request: IncomingMessage, response: ServerResponse, expectsContinue = false): boolean {
     const target = splitFunctionPath(request.url ?? '')
     if (!target) return false
-    const ref = this.#ref(target.name)
+    const facts = this.#admit(request, response, target)
+    if (!facts) return true
+    const { headers } = facts.forwarded
     const method = request.method ?? 'GET'
-    if (!ref || !METHODS.has(method)) {
-      refuse(response, ref ? 405 : 404, ref ? '' : '404 page not found\n')
-      return true
+    const { path } = target
+    const call = new Call(response, facts)
+    if (!hasBody(request)) this.#invoke(facts, call, { method, path, headers, body: null })
+    else if (expectsContinue) {
+      headers.push('Expect', '100-continue')
+      this.#invoke(facts, call, { method, path, headers, ...awaitedBody(request) })
+    } else {
+      whenBodyBegins(request, (body) => this.#invoke(facts, call, { method, path, headers, ...body }))
     }
-    const { invoker, servedBy, log } = this.#options
-    const forwarded = forwardedRequest(request, servedBy)
-    const gone = new AbortController()
-    const call = new Call(response, forwarded, ref, gone.signal, servedBy, log)
-    response.once('close', () => {
-      if (!response.writableFinished) gone.abort(new Error('the caller went away'))
-    })
-    const { headers } = forwarded
-    const body = hasBody(request) ? bodyOf(request) : null
-    // Never rejects: failures are answers too.
-    invoker
-      .invoke(ref, { method, path: target.path, headers, body }, call, gone.signal)
-      .catch(() => undefined)
     return true
+  }
+
+  /** True when a function was asked to go on in another protocol; false is an ordinary request that says it could. */
+  upgrade(request: IncomingMessage, socket: Socket, first: Uint8Array): boolean {
+    const target = splitFunctionPath(request.url ?? '')
+    const upgrade = protocolsForFunction(request)
+    if (!target || upgrade === undefined) return false
+    const response = new ServerResponse(request)
+    response.shouldKeepAlive = false
+    response.assignSocket(socket)
+    response.once('finish', () => socket.end())
+    // Its end is heard of through `gone`; without a listener it would be the program's.
+    socket.on('error', () => undefined)
+    this.#tunnels.add(socket)
+    socket.once('close', () => this.#tunnels.delete(socket))
+    const facts = this.#admit(request, response, target)
+    if (!facts) return true
+    this.#invoke(facts, new TunnelCall(response, socket, facts), {
+      method: request.method ?? 'GET',
+      path: target.path,
+      headers: facts.forwarded.headers,
+      body: bytesOf(socket, first),
+      upgrade,
+    })
+    return true
+  }
+
+  /** Waits until the tunnels have ended, at most `limitMs`, and closes the rest. */
+  async drainTunnels(limitMs: number): Promise<void> {
+    const limit = setTimeout(() => {
+      for (const socket of this.#tunnels) socket.destroy()
+    }, limitMs)
+    await Promise.all(
+      [...this.#tunnels].map(
+        (socket) => new Promise<void>((resolve) => socket.once('close', () => resolve())),
+      ),
+    )
+    clearTimeout(limit)
+  }
+
+  /** Undefined when the request has been refused. */
+  #admit(request: IncomingMessage, response: ServerResponse, target: FunctionPath): CallFacts | undefined {
+    const ref = this.#ref(target.name)
+    if (!ref || !METHODS.has(request.method ?? '')) {
+      refuse(response, ref ? 405 : 404, ref ? '' : '404 page not found\n')
+      return undefined
+    }
+    const { servedBy, log } = this.#options
+    const forwarded = forwardedRequest(request, servedBy, target.authority)
+    return { ref, forwarded, gone: goneSignal(request.socket), servedBy, log }
+  }
+
+  #invoke(facts: CallFacts, sink: InvocationSink, request: Parameters<Invoker['invoke']>[1]): void {
+    // Never rejects: failures are answers too.
+    this.#options.invoker.invoke(facts.ref, request, sink, facts.gone).catch(() => undefined)
   }
 
   #ref(name: string): FunctionRef | undefined {
@@ -80,102 +126,6 @@ export class DataPlane {
     this.#refs.set(name, ref)
     return ref
   }
-}
-
-/** One call's answer on its way to the caller. */
-class Call implements InvocationSink {
-  status = 0
-  readonly #response: ServerResponse
-  readonly #request: ForwardedRequest
-  readonly #ref: FunctionRef
-  readonly #gone: AbortSignal
-  readonly #servedBy: string
-  readonly #log: Log
-
-  constructor(
-    response: ServerResponse,
-    request: ForwardedRequest,
-    ref: FunctionRef,
-    gone: AbortSignal,
-    servedBy: string,
-    log: Log,
-  ) {
-    this.#response = response
-    this.#request = request
-    this.#ref = ref
-    this.#gone = gone
-    this.#servedBy = servedBy
-    this.#log = log
-  }
-
-  onHead(status: number, statusText: string, headers: readonly string[], resume: () => void): void {
-    this.status = status
-    const response = this.#response
-    response.writeHead(status, statusText, forwardedResponse(headers, status, this.#request, this.#servedBy))
-    response.on('drain', resume)
-    // What comes in one piece from the function leaves in one piece; a head without a body yet leaves by itself.
-    response.cork()
-    process.nextTick(() => {
-      if (!response.writableEnded) response.flushHeaders()
-      response.uncork()
-    })
-  }
-
-  onData(chunk: Uint8Array): boolean {
-    return this.#response.write(chunk)
-  }
-
-  onEnd(): void {
-    this.#response.end()
-  }
-
-  onFailure(error: unknown): number {
-    const response = this.#response
-    if (this.#gone.aborted) {
-      response.destroy()
-      return CLIENT_GONE
-    }
-    const failure = asFaasError(error)
-    const { callId, madeCallId, startTime } = this.#request
-    if (statusOf(failure) >= 500) {
-      this.#log.warn(`call of ${formatRef(this.#ref)} failed: ${failure.message.split('\n')[0] ?? ''}`, {
-        code: failure.code,
-        callId,
-      })
-    }
-    if (response.headersSent) {
-      // The answer had begun; cutting it off is the only way left to say that it is not whole.
-      response.destroy()
-      return this.status
-    }
-    const status = statusOf(failure)
-    const headers: Record<string, string> = {
-      'Content-Type': 'text/plain; charset=utf-8',
-      'X-Content-Type-Options': 'nosniff',
-      [INTERNAL_HEADER]: INTERNAL_VALUE,
-      'X-Start-Time': startTime,
-      'X-Served-By': this.#servedBy,
-    }
-    if (madeCallId !== undefined) headers['X-Call-Id'] = madeCallId
-    response.writeHead(status, headers).end(failureText(failure, callId))
-    return status
-  }
-}
-
-/**
- * The body, for a reader who may stop half-way because the answer came first: what is left is read and forgotten, so that
- * the caller's connection is free for the next call. (A stream given away would be destroyed, and block it.)
- */
-async function* bodyOf(request: IncomingMessage): AsyncGenerator<Uint8Array> {
-  try {
-    yield* request.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>
-  } finally {
-    request.resume()
-  }
-}
-
-function hasBody({ headers }: IncomingMessage): boolean {
-  return headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0'
 }
 
 function refuse(response: ServerResponse, status: number, text: string): void {

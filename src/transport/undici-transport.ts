@@ -4,19 +4,25 @@ import type { Dispatcher } from 'undici'
 import { FaasError } from '../core/errors.ts'
 import type { InvocationRequest, ResponseSink, Transport } from '../core/invocation.ts'
 import type { Lease } from '../core/provider.ts'
+import { answerTimeout, mayTryAnother, unreachable } from './failures.ts'
+import { MAX_HEADER_BYTES, NodeExchange } from './node-exchange.ts'
 
 export interface TransportOptions {
-  /** Until the first byte of an answer, milliseconds. A stream that has begun may last as long as it likes. */
+  /**
+   * From the moment a replica has the whole request until the first byte of its answer, milliseconds. A body may be sent
+   * as slowly as its caller likes, and an answer that has begun, a tunnel too, may last as long as both ends are there.
+   */
   readonly answerTimeoutMs: number
 }
 
-/** The name of the setting, for the error that names it. */
-const TIMEOUT_SETTING = 'upstream_timeout'
-
-/** One undici pool per replica, streaming both ways. */
+/**
+ * Streaming both ways. One undici pool per replica carries what calls usually are; what undici does not do (upgrades,
+ * a head ahead of its body, 100 Continue, trailers of a request) goes over a connection of node:http of its own.
+ */
 export class UndiciTransport implements Transport {
   readonly #options: TransportOptions
   readonly #pools = new Map<string, Pool>()
+  readonly #unusual = new Map<NodeExchange, string>()
   /** Failures of requests that were on no connection yet. */
   readonly #neverSent = new WeakSet<object>()
 
@@ -26,33 +32,19 @@ export class UndiciTransport implements Transport {
 
   send(lease: Lease, request: InvocationRequest, sink: ResponseSink, signal: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
-      const exchange = new Exchange(sink, signal, resolve, (error, wasSent) => {
+      const fail = (error: Error, wasSent: boolean): void => {
         const failure = this.#explain(error, signal)
         if (!wasSent && failure instanceof FaasError) this.#neverSent.add(failure)
         reject(failure)
-      })
-      if (signal.aborted) {
-        exchange.onError(signal.reason as Error)
-        return
       }
-      const options: Dispatcher.DispatchOptions = {
-        path: request.path,
-        method: request.method,
-        headers: request.headers as string[],
-        body: request.body as Readable | Uint8Array | null,
-      }
-      try {
-        this.#pool(lease).dispatch(options, exchange as unknown as Dispatcher.DispatchHandler)
-      } catch (error) {
-        exchange.onError(error as Error)
-      }
+      if (signal.aborted) fail(signal.reason as Error, false)
+      else if (isUnusual(request)) this.#sendUnusual(lease, request, sink, signal, resolve, fail)
+      else this.#dispatch(lease, request, new Exchange(sink, signal, resolve, fail))
     })
   }
 
   wasNeverSent(error: unknown): boolean {
-    if (!(error instanceof FaasError) || !this.#neverSent.has(error)) return false
-    const cause = error.cause as { code?: string } | undefined
-    return cause?.code !== undefined && NEVER_SENT.has(cause.code)
+    return error instanceof FaasError && this.#neverSent.has(error) && mayTryAnother(error)
   }
 
   forget(replica: string): void {
@@ -60,12 +52,49 @@ export class UndiciTransport implements Transport {
     this.#pools.delete(replica)
     // Requests in flight were given up by whoever removed the replica; nobody waits for them here.
     pool?.destroy().catch(() => undefined)
+    for (const [exchange, its] of this.#unusual) if (its === replica) exchange.destroy(gone())
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     const pools = [...this.#pools.values()]
     this.#pools.clear()
+    for (const exchange of this.#unusual.keys()) exchange.destroy(gone())
     await Promise.allSettled(pools.map((pool) => pool.destroy()))
+  }
+
+  #dispatch(lease: Lease, request: InvocationRequest, exchange: Exchange): void {
+    const options: Dispatcher.DispatchOptions = {
+      path: request.path,
+      method: request.method,
+      headers: request.headers as string[],
+      body: request.body as Readable | Uint8Array | null,
+    }
+    try {
+      this.#pool(lease).dispatch(options, exchange as unknown as Dispatcher.DispatchHandler)
+    } catch (error) {
+      exchange.onError(error as Error)
+    }
+  }
+
+  #sendUnusual(
+    lease: Lease,
+    request: InvocationRequest,
+    sink: ResponseSink,
+    signal: AbortSignal,
+    resolve: () => void,
+    fail: (error: Error, wasSent: boolean) => void,
+  ): void {
+    const { answerTimeoutMs } = this.#options
+    const exchange = new NodeExchange(lease.origin, request, sink, answerTimeoutMs, (error, wasSent) => {
+      this.#unusual.delete(exchange)
+      signal.removeEventListener('abort', onAbort)
+      if (error) fail(error, wasSent)
+      else resolve()
+    })
+    const onAbort = (): void => exchange.destroy(signal.reason as Error)
+    this.#unusual.set(exchange, lease.replica)
+    signal.addEventListener('abort', onAbort, { once: true })
+    exchange.start()
   }
 
   #pool(lease: Lease): Pool {
@@ -75,9 +104,11 @@ export class UndiciTransport implements Transport {
         connections: null,
         headersTimeout: this.#options.answerTimeoutMs,
         bodyTimeout: 0,
+        maxHeaderSize: MAX_HEADER_BYTES,
         connect: { timeout: 5000 },
         // A server that says how long it keeps connections is believed; one that does not is Node's default or longer.
         keepAliveTimeout: 4000,
+        // The other version of HTTP is nothing that functions speak, and undici would do its 1xx and upgrades differently.
         allowH2: false,
       })
       this.#pools.set(lease.replica, pool)
@@ -88,30 +119,19 @@ export class UndiciTransport implements Transport {
   #explain(error: Error & { code?: string }, signal: AbortSignal): Error {
     if (signal.aborted) return signal.reason as Error
     if (error instanceof FaasError) return error
-    if (error.code === 'UND_ERR_HEADERS_TIMEOUT') {
-      const seconds = this.#options.answerTimeoutMs / 1000
-      return new FaasError('INVOCATION_TIMEOUT', {
-        message: `the function did not begin to answer within ${seconds} s (${TIMEOUT_SETTING})`,
-        remedy: `Make it quicker, call it through /async-function/, or raise ${TIMEOUT_SETTING} of the gateway.`,
-        cause: error,
-      })
-    }
-    return new FaasError('FUNCTION_UNREACHABLE', {
-      message: `the connection to the function failed: ${error.message}`,
-      remedy: 'See `faasdock logs`: it may have crashed while it answered.',
-      cause: error,
-    })
+    if (error.code === 'UND_ERR_HEADERS_TIMEOUT') return answerTimeout(this.#options.answerTimeoutMs, error)
+    return unreachable(error)
   }
 }
 
-/** Errors after which another replica may be tried, if the request was on no connection yet when they came. */
-const NEVER_SENT = new Set([
-  'ECONNREFUSED',
-  'EHOSTUNREACH',
-  'ENETUNREACH',
-  'UND_ERR_CONNECT_TIMEOUT',
-  'UND_ERR_DESTROYED',
-])
+/** What undici has no way to do, or only after the body has begun. */
+function isUnusual({ upgrade, expectsContinue, trailers, isBodyLate }: InvocationRequest): boolean {
+  return upgrade !== undefined || expectsContinue === true || trailers !== undefined || isBodyLate === true
+}
+
+function gone(): Error {
+  return Object.assign(new Error('the replica is gone'), { code: 'UND_ERR_DESTROYED' })
+}
 
 /** undici's handler for one request, in the form that hands over headers as they came: no parsing, no closures per header. */
 class Exchange {
@@ -141,7 +161,9 @@ class Exchange {
   }
 
   onHeaders(status: number, rawHeaders: Buffer[], resume: () => void, statusText: string): boolean {
-    if (status >= 200) this.#sink.onHead(status, statusText, latin1(rawHeaders), resume)
+    const headers = latin1(rawHeaders)
+    if (status >= 200) this.#sink.onHead(status, statusText, headers, resume)
+    else this.#sink.onInformation?.(status, statusText, headers)
     return true
   }
 
