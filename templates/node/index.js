@@ -1,5 +1,6 @@
 'use strict'
-// The Node runtime of a function: one file, no dependencies, plain enough for Node 12.
+// The Node runtime of a function: no dependencies, plain enough for Node 12. This file answers calls; load.js finds the
+// handler; what a swap to a newer handler needs is in swap.js and its neighbours, and only loaded where swapping is on.
 //
 // It serves port 8080 itself and is its own watchdog, so a call meets no extra hop. What a handler sees and what its
 // answers become follows the official Node templates: up to Node 20 those behave as Express 4 does, from Node 22 as
@@ -8,11 +9,14 @@
 const http = require('http')
 const fs = require('fs')
 const path = require('path')
+const { findHandler, loadHandler, hintFor } = require('./load')
 
 const env = process.env
 /** From Node 22 the official wrapper is Express 5, which changed bodies, queries, numbers, methods and throws. */
 const express5 = Number(process.versions.node.split('.')[0]) >= 22
 const handlerFolder = path.join(__dirname, 'function')
+/** Ends the process whoever's code is running; swap.js has a say in what handlers call. */
+const exitProcess = process.exit.bind(process)
 
 // --------------------------------------------------------------------------------------------------------------- log
 
@@ -450,6 +454,7 @@ class Call {
     this.answered = false
     this.over = false
     this.bytes = 0
+    this.generation = undefined
     this.limitTimer = undefined
     this.readTimer = undefined
   }
@@ -579,13 +584,42 @@ function answerResult(call, context, value) {
 
 // ------------------------------------------------------------------------------------------------------------- calls
 
-/** What answers now. A later version of the handler becomes a new generation; calls in flight keep theirs. */
-let generation = { number: 0, handler: undefined, file: '' }
 const calls = new Set()
 let draining = false
 
+/** The route /_/generation, where the provider may use it. Nobody after this line sees the token. */
+const swap = env.FAASDOCK_SWAP_TOKEN ? makeSwap(env.FAASDOCK_SWAP_TOKEN) : undefined
+delete env.FAASDOCK_SWAP_TOKEN
+
+/** What answers now. A later version of the handler becomes a new generation; calls in flight keep theirs. */
+let generation = swap === undefined ? { number: 1, handler: undefined, calls: 0 } : swap.current
+
+function makeSwap(token) {
+  return require('./swap').createSwap({
+    folder: handlerFolder,
+    token,
+    hash: env.FAASDOCK_CONTENT_HASH || '',
+    log,
+    isDraining: () => draining,
+    onCurrent: (next) => {
+      generation = next
+    },
+    failCalls: (old, text) => {
+      calls.forEach((call) => call.generation === old && sayPlain(call, 500, text, true))
+    },
+  })
+}
+
+/** Asks the handler, so that everything it starts can be told to be its generation's. */
+function ask(generation, event, context, cb) {
+  if (swap === undefined) return generation.handler(event, context, cb)
+  return swap.call(generation, generation.handler, event, context, cb)
+}
+
 function invoke(call, pathname, query, body) {
-  const handler = generation.handler
+  const mine = generation
+  call.generation = mine
+  mine.calls += 1
   const cb = (error, value) => {
     if (call.over) return
     if (call.answered) {
@@ -599,7 +633,7 @@ function invoke(call, pathname, query, body) {
   const context = new FunctionContext(cb)
   let result
   try {
-    result = handler(new FunctionEvent(call.req, pathname, query, body), context, cb)
+    result = ask(mine, new FunctionEvent(call.req, pathname, query, body), context, cb)
   } catch (error) {
     // Up to Node 20 the official process dies of this; one call's mistake must not take the others with it.
     console.error(error)
@@ -653,6 +687,10 @@ function end(call) {
   calls.delete(call)
   clearTimeout(call.limitTimer)
   clearTimeout(call.readTimer)
+  if (call.generation !== undefined) {
+    call.generation.calls -= 1
+    if (swap !== undefined) swap.callEnded(call.generation)
+  }
   const seconds = call.seconds()
   const { method, url, headers } = call.req
   const status = call.res.statusCode
@@ -786,6 +824,10 @@ function onRequest(req, res) {
     else bare(res, 503, '')
     return
   }
+  if (pathname === '/_/generation' && swap !== undefined && swap.knows(req)) {
+    swap.answer(req, res)
+    return
+  }
   if (pathname !== '/_/ready') {
     serve(req, res)
     return
@@ -855,59 +897,12 @@ function serveMetrics() {
 
 // ----------------------------------------------------------------------------------------------------- load and start
 
-function manifestType() {
-  try {
-    return JSON.parse(fs.readFileSync(path.join(handlerFolder, 'package.json'), 'utf8')).type
-  } catch (_) {
-    return undefined
-  }
-}
-
-function handlerFile() {
-  const names = ['handler.js', 'handler.cjs', 'handler.mjs', 'handler.ts', path.join('handler', 'index.js')]
-  const found = names.find((name) => fs.existsSync(path.join(handlerFolder, name)))
-  if (found === undefined) throw new Error(`no handler: one of ${names.join(', ')} must be in ${handlerFolder}`)
-  return path.join(handlerFolder, found)
-}
-
-function asHandler(loaded, file) {
-  let found = loaded
-  for (let i = 0; i < 2 && found && typeof found !== 'function'; i += 1) found = found.default
-  if (typeof found === 'function') return found
-  throw new TypeError(
-    `${file} exports no function: write module.exports = async (event, context) => …, ` +
-      'or export default in an ES module',
-  )
-}
-
-/** Loads the handler, CommonJS at once, ES modules and TypeScript through import. */
-function load(done) {
-  const file = handlerFile()
-  const extension = path.extname(file)
-  if (extension === '.ts' && !(process.features && process.features.typescript)) {
-    throw new Error(`${file}: Node ${process.versions.node} cannot run TypeScript; use lang node24, or compile it first`)
-  }
-  const isModule = extension === '.mjs' || extension === '.ts' || (extension === '.js' && manifestType() === 'module')
-  if (!isModule) {
-    done(asHandler(require(file), file), file)
-    return
-  }
-  import(require('url').pathToFileURL(file).href)
-    .then((loaded) => {
-      const handler = asHandler(loaded, file)
-      // Outside of the promise, so that a failure to listen is reported as such.
-      setImmediate(() => done(handler, file))
-    })
-    .catch(failedToLoad)
-}
-
 /** Node's own report of an uncaught error shows file, line and the offending source; nothing here could do it better. */
 function failedToLoad(error) {
   bareStderr(`${waitingLines}${stamp()} the handler failed to load\n`)
   waitingLines = ''
-  if (error instanceof SyntaxError && /import statement|Unexpected token '?export/.test(error.message)) {
-    bareStderr('ES modules need "type": "module" in package.json or the name handler.mjs\n')
-  }
+  const hint = hintFor(error)
+  if (hint !== '') bareStderr(`${hint}\n`)
   process.nextTick(() => {
     throw error
   })
@@ -958,7 +953,7 @@ function leave(why) {
   if (why !== undefined) log(why)
   leaving = true
   flushLog()
-  process.exit(0)
+  exitProcess(0)
 }
 
 /** The handler ended the process, or an error nobody caught did: callers get an answer, not a closed connection. */
@@ -981,11 +976,11 @@ if (settings.prefixLogs) {
   prefixStream(process.stderr, 'stderr')
 }
 
-function start(handler, file) {
-  generation = { number: 1, handler, file }
+function start(handler) {
+  generation.handler = handler
   server.on('error', (error) => {
     bareStderr(`${stamp()} cannot listen on port ${settings.port}: ${error.message}\n`)
-    process.exit(1)
+    exitProcess(1)
   })
   server.listen(settings.port, () => {
     writeLock()
@@ -995,7 +990,12 @@ function start(handler, file) {
 }
 
 try {
-  load(start)
+  const found = findHandler(handlerFolder)
+  const load = () => loadHandler(found)
+  const loaded = swap === undefined ? load() : swap.first(load, found)
+  // Not inside of the promise, so that a failure to listen is reported as such.
+  if (found.isModule) loaded.then((handler) => setImmediate(start, handler), failedToLoad)
+  else start(loaded)
 } catch (error) {
   failedToLoad(error)
 }
