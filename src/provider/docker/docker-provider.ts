@@ -20,7 +20,6 @@ import { engineFacts } from '../../docker/client.ts'
 import type { ListedContainer } from '../../docker/containers.ts'
 import {
   containerEnd,
-  containersUsage,
   listContainers,
   removeContainer,
   removeContainersOf,
@@ -34,6 +33,7 @@ import { LABEL } from '../../docker/labels.ts'
 import { containerLogs, lastLines } from '../../docker/logs.ts'
 import type { InstanceNetwork } from '../../docker/networks.ts'
 import { ensureNetwork, removeNetwork } from '../../docker/networks.ts'
+import { containersUsage } from '../../docker/usage.ts'
 import { Merge } from '../merge.ts'
 import { ReplicaSet } from '../replica-set.ts'
 import { unmetConstraint } from './constraints.ts'
