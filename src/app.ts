@@ -233,7 +233,7 @@ async function openDevLoop(
 ): Promise<DevLoop | undefined> {
   const { stack, env, cwd, watch } = config
   if (!stack) return undefined
-  const { file, filter, regex, namespace, substitute } = stack
+  const { file, filter, regex, namespace, substitute, adjust } = stack
   const selection = {
     ...(filter !== undefined && { filter }),
     ...(regex !== undefined && { regex }),
@@ -248,7 +248,10 @@ async function openDevLoop(
       file,
       watch,
       isPartial: filter !== undefined || regex !== undefined,
-      readStack: () => readStack(file, { env, cwd, substitute, ...selection }),
+      readStack: async () => {
+        const read = await readStack(file, { env, cwd, substitute, ...selection })
+        return adjust ? { ...read, functions: await Promise.all(read.functions.map(adjust)) } : read
+      },
       readSecrets: (root) => readSecretFolder(secretsFolder(root)),
       secretsFolder,
     },

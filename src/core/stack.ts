@@ -38,4 +38,6 @@ export interface StackChoice {
   readonly regex?: string
   readonly namespace?: string
   readonly substitute: boolean
+  /** Changes each function that was read, whenever the file is read. */
+  readonly adjust?: (fn: StackFunction) => Promise<StackFunction>
 }
