@@ -1,0 +1,66 @@
+import type Dockerode from 'dockerode'
+import { expect, test } from 'vitest'
+import { makeEngine } from '../../src/docker/client.ts'
+import type { Engine } from '../../src/docker/client.ts'
+import { containersUsage } from '../../src/docker/usage.ts'
+import { describeDocker, dockerAddress } from '../support/docker.ts'
+import { until } from '../support/until.ts'
+
+const IMAGE = 'node:20-alpine'
+
+/** A container that always has something to do, and may use half a core for it. */
+async function busyContainer(engine: Engine): Promise<{ id: string } & AsyncDisposable> {
+  const container = await engine.createContainer({
+    Image: IMAGE,
+    Cmd: ['node', '-e', 'for (;;) {}'],
+    Labels: { 'com.faasdock.test': '1' },
+    HostConfig: { NanoCpus: 5e8 },
+  })
+  await container.start()
+  return { id: container.id, [Symbol.asyncDispose]: () => container.remove({ force: true }) }
+}
+
+/** The engine as one of another machine: its process ids are not ours. */
+function elsewhere(engine: Engine): Engine {
+  const strange = (container: Dockerode.Container): unknown =>
+    new Proxy(container, {
+      get: (target, name) =>
+        name === 'inspect'
+          ? () => Promise.resolve({ State: { Pid: process.pid } })
+          : (Reflect.get(target, name) as () => unknown).bind(target),
+    })
+  return new Proxy(engine, {
+    get: (target, name) =>
+      name === 'getContainer'
+        ? (id: string) => strange(target.getContainer(id))
+        : (Reflect.get(target, name) as unknown),
+  })
+}
+
+describeDocker('the use of containers', () => {
+  test.each([
+    ['the kernel’s counters', (engine: Engine) => engine, 1000],
+    ['the engine’s', elsewhere, 3000],
+  ])('is measured by %s, soon', async (_what, view, limitMs) => {
+    const engine = makeEngine(dockerAddress())
+    await using container = await busyContainer(engine)
+    const ids = [container.id, 'of-one-that-is-gone']
+    // While it starts it does less.
+    const { cpuMillis, memoryBytes } = await until(async () => {
+      const used = await containersUsage(view(engine), ids)
+      return used.cpuMillis > 350 && used
+    })
+    expect(cpuMillis).toBeLessThan(700)
+    expect(memoryBytes).toBeGreaterThan(2 ** 20)
+    const again = performance.now()
+    await containersUsage(view(engine), ids)
+    expect(performance.now() - again).toBeLessThan(limitMs)
+  })
+
+  test('is nothing for containers that are gone', async () => {
+    expect(await containersUsage(makeEngine(dockerAddress()), ['gone'])).toEqual({
+      cpuMillis: 0,
+      memoryBytes: 0,
+    })
+  })
+})
