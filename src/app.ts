@@ -121,7 +121,13 @@ async function open(config: Config, parts: Partial<Parts>, closers: Closers): Pr
     }),
   )
   const router = new Router({ registry, provider, reconciler, functions, problems })
-  const invoker = new Invoker({ router, transport, observers: [counts, metrics], clock })
+  const invoker = new Invoker({
+    router,
+    transport,
+    observers: [counts, metrics],
+    clock,
+    waitTimeoutMs: config.upstreamTimeoutMs,
+  })
   const version = { release: VERSION, sha: `v${VERSION}`, message: 'faasdock' }
   const namespaces = new Namespaces({ registry, functions })
   const gateway = closers.use(

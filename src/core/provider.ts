@@ -62,6 +62,8 @@ export interface Lease extends Disposable {
   /** `http://ADDRESS:PORT` */
   readonly origin: string
   readonly revision: string
+  /** In the replica's first seconds, when what answers for a function may be up before the function (contract 2.7). */
+  readonly isNew?: boolean
 }
 
 export type ProviderEvent =

@@ -7,6 +7,7 @@ import type { Lease } from '../core/provider.ts'
 import { Invoker } from './invoker.ts'
 
 const never = new AbortController().signal
+const waitTimeoutMs = 60_000
 const request = { method: 'POST', path: '/', headers: [], body: null }
 const unreachable = (): FaasError =>
   new FaasError('FUNCTION_UNREACHABLE', { message: 'connection refused', remedy: '-' })
@@ -66,7 +67,12 @@ async function invoke(
   }
   const { router, clock } = platform
   const sink = new Sink()
-  await new Invoker({ router, transport, observers: [observer], clock }).invoke(spec, request, sink, never)
+  await new Invoker({ router, transport, observers: [observer], clock, waitTimeoutMs }).invoke(
+    spec,
+    request,
+    sink,
+    never,
+  )
   // Every lease was given back: the replica is idle, so a removal does not wait.
   await platform.functions.remove(spec).settled
   return { sink, seen, started }
@@ -126,7 +132,7 @@ test('a function that is not there is a failure of the call, not of the invoker'
   const { transport, leases } = makeTransport([answer])
   const sink = new Sink()
   const { router, clock } = platform
-  const invoker = new Invoker({ router, transport, observers: [platform.counts], clock })
+  const invoker = new Invoker({ router, transport, observers: [platform.counts], clock, waitTimeoutMs })
   await invoker.invoke(specOf('nobody', 'image'), request, sink, never)
   expect(leases).toEqual([])
   expect(sink.failure).toMatchObject({ code: 'FUNCTION_NOT_FOUND' })

@@ -1,20 +1,27 @@
+import { pause } from '../core/clock.ts'
 import type { Clock } from '../core/clock.ts'
+import { FaasError } from '../core/errors.ts'
 import type { FunctionRef } from '../core/function.ts'
 import { formatRef } from '../core/function.ts'
 import type { Lease } from '../core/provider.ts'
 import type { InvocationObserver, InvocationRequest, InvocationSink, Transport } from '../core/invocation.ts'
 import { notFound } from './reconciler.ts'
 import type { Router } from './router.ts'
+import { FirstTry, mayTryTwice } from './second-try.ts'
 
 export interface InvokerParts {
   readonly router: Router
   readonly transport: Transport
   readonly observers: readonly InvocationObserver[]
   readonly clock: Clock
+  /** How long a call waits for a replica that answers, milliseconds; what it takes then is counted by itself. */
+  readonly waitTimeoutMs: number
 }
 
 /** How many replicas are tried when one turns out to be gone before it saw the request. */
 const MAX_TRIES = 3
+/** What a watchdog's child gets to begin to listen, before a call that came too early is sent again. */
+const SECOND_TRY_AFTER_MS = 500
 
 /** One invocation, whether it came from HTTP or from the queue. */
 export class Invoker {
@@ -59,17 +66,46 @@ export class Invoker {
     sink: InvocationSink,
     signal: AbortSignal,
   ): Promise<void> {
-    const { router, transport } = this.#parts
+    const { router, transport, clock } = this.#parts
+    let mayRepeat = true
     for (let tries = 1, next = ready; ; tries++, next = router.ready(ref)) {
-      const lease = next ?? (await router.route(ref, signal))
+      const lease = next ?? (await this.#wait(ref, signal))
+      const first = mayRepeat && mayTryTwice(lease, request) ? new FirstTry(sink) : undefined
       try {
-        await transport.send(lease, request, sink, signal)
-        return
+        await transport.send(lease, request, first ?? sink, signal)
+        if (first?.isInVain !== true) return
       } catch (error) {
         if (tries >= MAX_TRIES || sink.status !== 0 || !transport.wasNeverSent(error)) throw error
       } finally {
         lease[Symbol.dispose]()
       }
+      if (first?.isInVain !== true) continue
+      mayRepeat = false
+      await pause(clock, SECOND_TRY_AFTER_MS, signal)
     }
   }
+
+  /** A replica for a function that has none ready. INVOCATION_TIMEOUT after the limit, and what the router says. */
+  async #wait(ref: FunctionRef, signal: AbortSignal): Promise<Lease> {
+    const { router, clock, waitTimeoutMs } = this.#parts
+    const either = new AbortController()
+    const onAbort = (): void => either.abort(signal.reason)
+    const limit = clock.after(waitTimeoutMs, () => either.abort(waitTimeout(ref, waitTimeoutMs)))
+    signal.addEventListener('abort', onAbort, { once: true })
+    if (signal.aborted) onAbort()
+    try {
+      return await router.route(ref, either.signal)
+    } finally {
+      limit[Symbol.dispose]()
+      signal.removeEventListener('abort', onAbort)
+    }
+  }
+}
+
+function waitTimeout(ref: FunctionRef, limitMs: number): FaasError {
+  return new FaasError('INVOCATION_TIMEOUT', {
+    message: `${formatRef(ref)} had no replica that answers within ${limitMs / 1000} s (upstream_timeout)`,
+    remedy:
+      'See `faasdock describe` and `faasdock logs` for what it waits for, or raise upstream_timeout of the gateway.',
+  })
 }

@@ -17,27 +17,29 @@ export function hasBody({ headers }: IncomingMessage): boolean {
  */
 export function whenBodyBegins(request: IncomingMessage, begin: (body: Body) => void): void {
   process.nextTick(() => {
-    const trailers = trailersOf(request)
-    if (request.complete) {
-      const whole = request.read() as Uint8Array | null
-      // A stream that nobody reads to its end would keep the connection from its next call.
-      request.resume()
-      begin({ body: whole ?? new Uint8Array(), ...trailers })
+    if (request.complete || request.readableLength > 0) {
+      begin(arrived(request))
       return
     }
-    if (trailers || request.readableLength > 0) {
-      begin({ body: streamOf(request), ...trailers })
-      return
-    }
-    const late = setTimeout(decide, LATE_MS, true)
-    const onBegin = (): void => decide(false)
+    const late = setTimeout(() => decide({ ...arrived(request), isBodyLate: true }), LATE_MS)
+    const onBegin = (): void => decide(arrived(request))
     request.once('readable', onBegin)
-    function decide(isBodyLate: boolean): void {
+    function decide(body: Body): void {
       clearTimeout(late)
       request.off('readable', onBegin)
-      begin({ body: streamOf(request), isBodyLate })
+      begin(body)
     }
   })
+}
+
+/** What is there by now: all of it, or the beginning of a stream. */
+function arrived(request: IncomingMessage): Body {
+  const trailers = trailersOf(request)
+  if (!request.complete) return { body: streamOf(request), ...trailers }
+  const whole = request.read() as Uint8Array | null
+  // A stream that nobody reads to its end would keep the connection from its next call.
+  request.resume()
+  return { body: whole ?? new Uint8Array(), ...trailers }
 }
 
 /** The body of a caller that waits to be told to send it. */

@@ -83,7 +83,7 @@ export class ReplicaSet {
       if (replica.isReady && !replica.isDead && (best === undefined || replica.inFlight < best.inFlight))
         best = replica
     }
-    return best?.lease()
+    return best?.lease(this.#options.clock.now())
   }
 
   /** See Provider.deploy. */
@@ -204,6 +204,7 @@ export class ReplicaSet {
       throw error
     }
     replica.isReady = true
+    replica.readyAt = this.#options.clock.now()
     this.#options.onEvent({
       type: 'replica-ready',
       ref: this.ref,

@@ -23,11 +23,16 @@ export interface ReplicaHost {
   discard(replica: StartedReplica): Promise<void>
 }
 
+/** How long a replica counts as new once it is ready, milliseconds. */
+const NEW_FOR_MS = 5000
+
 /** One replica in a set: how busy it is, and whether it may be given more. */
 export class Replica {
   readonly started: StartedReplica
   readonly revision: string
   isReady = false
+  /** When it got ready; one that an earlier run started has been ready for long. */
+  readyAt = -Infinity
   /** It ended by itself; whoever waits for it should stop waiting. */
   isDead = false
   #inFlight = 0
@@ -46,9 +51,9 @@ export class Replica {
     return this.#inFlight
   }
 
-  lease(): Lease {
+  lease(now: number): Lease {
     this.#inFlight++
-    return new ReplicaLease(this, () => {
+    return new ReplicaLease(this, now - this.readyAt < NEW_FOR_MS, () => {
       this.#inFlight--
       if (this.#inFlight === 0) this.#onIdle?.()
     })
@@ -71,9 +76,11 @@ class ReplicaLease implements Lease {
   readonly replica: string
   readonly origin: string
   readonly revision: string
+  readonly isNew: boolean
   #end: (() => void) | undefined
 
-  constructor(replica: Replica, end: () => void) {
+  constructor(replica: Replica, isNew: boolean, end: () => void) {
+    this.isNew = isNew
     this.replica = replica.id
     this.origin = replica.started.origin
     this.revision = replica.revision

@@ -1,7 +1,7 @@
 import type { Server } from 'node:http'
 import { createServer } from 'node:http'
 import type { RequestListener } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import { systemClock } from '../../core/clock.ts'
 import type { Clock } from '../../core/clock.ts'
 import { FaasError } from '../../core/errors.ts'
@@ -23,6 +23,8 @@ import { ReplicaSet } from '../replica-set.ts'
 /** What a replica of an image does. `log` writes a line to the function's log. */
 export interface MemoryImage {
   readonly listener: (revision: Revision, log: (line: string) => void) => RequestListener
+  /** More than requests: upgrades, expectations, connections as such. */
+  readonly prepare?: (server: Server, revision: Revision) => void
   /** Resolves when it answers; rejects when it never will. At once by default. */
   readonly start?: (revision: Revision, signal: AbortSignal) => Promise<void>
 }
@@ -36,6 +38,7 @@ export interface MemoryProviderOptions {
 
 interface MemoryReplica extends StartedReplica {
   readonly server: Server
+  readonly sockets: ReadonlySet<Socket>
   readonly ref: FunctionRef
 }
 
@@ -160,9 +163,15 @@ export class MemoryProvider implements Provider {
       for (const wake of this.#readers) wake()
     }
     const server = createServer(this.#image(revision.spec.image).listener(revision, write))
+    const sockets = new Set<Socket>()
+    server.on('connection', (socket) => {
+      sockets.add(socket)
+      socket.once('close', () => sockets.delete(socket))
+    })
+    this.#image(revision.spec.image).prepare?.(server, revision)
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
     const { port } = server.address() as AddressInfo
-    const replica = { id, origin: `http://127.0.0.1:${port}`, server, ref }
+    const replica = { id, origin: `http://127.0.0.1:${port}`, server, sockets, ref }
     this.#replicas.set(id, replica)
     return replica
   }
@@ -172,7 +181,8 @@ export class MemoryProvider implements Provider {
     if (!replica) return
     this.#replicas.delete(id)
     const closed = new Promise((resolve) => replica.server.close(resolve))
-    replica.server.closeAllConnections()
+    // Connections that have left HTTP are unknown to the server.
+    for (const socket of replica.sockets) socket.destroy()
     await closed
   }
 
