@@ -1,0 +1,92 @@
+import { createHash } from 'node:crypto'
+import type { NatsConnection } from '@nats-io/transport-node'
+import type { JetStreamManager } from '@nats-io/jetstream'
+import { Objm } from '@nats-io/obj'
+import type { ObjectStore } from '@nats-io/obj'
+import type { BodyStore } from '../core/queue.ts'
+import { bodyGone } from './memory-queue.ts'
+import type { NatsLink } from './nats-link.ts'
+
+export interface NatsBodiesParts {
+  readonly link: NatsLink
+  /** Of the bucket. */
+  readonly name: string
+  readonly jsm: (connection: NatsConnection) => Promise<JetStreamManager>
+}
+
+const PATIENCE_MS = 5000
+const PUT_LIMIT_MS = 10_000
+const CHUNK_BYTES = 512 * 1024
+
+/**
+ * Bodies in a NATS object store. They are read chunk by chunk, as fast as they are used: the client's own reading takes
+ * all of a body into memory when nobody hurries.
+ */
+export class NatsBodies implements BodyStore {
+  readonly #parts: NatsBodiesParts
+  readonly #buckets = new WeakMap<NatsConnection, Promise<ObjectStore>>()
+
+  constructor(parts: NatsBodiesParts) {
+    this.#parts = parts
+  }
+
+  async put(name: string, source: AsyncIterable<Uint8Array>): Promise<number> {
+    const bucket = await this.#bucket()
+    const { size } = await bucket.put(
+      { name, options: { max_chunk_size: CHUNK_BYTES } },
+      ReadableStream.from(source) as ReadableStream<Uint8Array>,
+      { timeout: PUT_LIMIT_MS },
+    )
+    return size
+  }
+
+  async open(name: string): Promise<AsyncIterable<Uint8Array>> {
+    const found = await (await this.#bucket()).info(name)
+    if (!found || found.deleted) throw bodyGone(name)
+    const { nuid, digest, size } = found
+    return this.#chunks(name, nuid, size, digest)
+  }
+
+  async remove(name: string): Promise<void> {
+    const bucket = await this.#bucket()
+    const found = await bucket.info(name)
+    if (found && !found.deleted) await bucket.delete(name)
+  }
+
+  async list(): Promise<readonly string[]> {
+    return (await (await this.#bucket()).list()).filter(({ deleted }) => !deleted).map(({ name }) => name)
+  }
+
+  async *#chunks(name: string, nuid: string, size: number, digest: string): AsyncGenerator<Uint8Array> {
+    const { link, jsm, name: bucket } = this.#parts
+    const hash = createHash('sha256')
+    let next = 0
+    let read = 0
+    while (read < size) {
+      const { direct } = await jsm(await link.connected(PATIENCE_MS))
+      const chunk = await direct.getMessage(`OBJ_${bucket}`, {
+        seq: next,
+        next_by_subj: `$O.${bucket}.C.${nuid}`,
+      })
+      if (!chunk) throw bodyGone(name)
+      next = chunk.seq + 1
+      read += chunk.data.length
+      hash.update(chunk.data)
+      yield chunk.data
+    }
+    const expected = digest.replace(/^SHA-256=/, '').replace(/=+$/, '')
+    if (hash.digest('base64url') !== expected) throw bodyGone(name)
+  }
+
+  async #bucket(): Promise<ObjectStore> {
+    const { link, name } = this.#parts
+    const connection = await link.connected(PATIENCE_MS)
+    let bucket = this.#buckets.get(connection)
+    if (!bucket) {
+      bucket = new Objm(connection).create(name, { storage: 'file' })
+      this.#buckets.set(connection, bucket)
+      bucket.catch(() => this.#buckets.delete(connection))
+    }
+    return bucket
+  }
+}

@@ -1,0 +1,273 @@
+import { jetstreamManager } from '@nats-io/jetstream'
+import type { JetStreamManager, StreamConfig } from '@nats-io/jetstream'
+import type { NatsConnection } from '@nats-io/transport-node'
+import type { FaasError } from '../core/errors.ts'
+import type { Log } from '../core/log.ts'
+import type { BodyStore, DeadLetters, NewMessage, Published, Queue, Taken } from '../core/queue.ts'
+import { pack } from './envelope.ts'
+import { NatsBodies } from './nats-bodies.ts'
+import { NatsLane, STILL_WORKING } from './nats-lane.ts'
+import type { Held, LaneSurroundings } from './nats-lane.ts'
+import { ifMissing, NatsLetters } from './nats-letters.ts'
+import { NatsLink } from './nats-link.ts'
+import type { NatsSource } from './nats-source.ts'
+import { Publisher } from './publisher.ts'
+import { Recent } from './recent.ts'
+
+export interface NatsQueueOptions {
+  /** Closed with the queue. */
+  readonly source: NatsSource
+  /** Tells the streams of this data directory from those of others on the same server. */
+  readonly instance: string
+  /** How long an id is remembered, milliseconds. */
+  readonly dedupeMs: number
+  /** How long JetStream waits for a sign of life before it delivers a taken message again. */
+  readonly ackWaitMs?: number
+  readonly log: Log
+}
+
+const ACK_WAIT_MS = 30_000
+/** A lane that nobody used for so long loses its consumer, and nothing else. */
+const IDLE_MS = 24 * 3_600_000
+const PATIENCE_MS = 5000
+/** Smaller than any server's limit (1 MiB is NATS' default) by what headers need. */
+const SMALLEST_MESSAGE_BYTES = 1_000_000
+const LARGEST_MESSAGE_BYTES = 1.25 * 2 ** 20
+const RESERVE_BYTES = 1024
+/** Dead letters are for looking at: so many, so large altogether, so old. */
+const LETTERS = { max_msgs: 10_000, max_bytes: 512 * 2 ** 20, max_age: 30 * 86_400e9 }
+/** How many acknowledged messages are remembered, in case the server forgets. */
+const REMEMBERED = 100_000
+const DISTRUST_EVERY_MS = 5000
+const NANOSECONDS = 1e6
+
+/** The queue in NATS JetStream: one stream, one subject a lane, one pull consumer for each lane that is in use. */
+export class NatsQueue implements Queue {
+  readonly bodies: BodyStore
+  readonly dead: DeadLetters
+  readonly #options: NatsQueueOptions
+  readonly #stream: string
+  readonly #letters: string
+  readonly #prefix: string
+  readonly #link: NatsLink
+  readonly #publisher: Publisher
+  readonly #lanes = new Map<string, NatsLane>()
+  readonly #consumers = new Map<string, Promise<unknown>>()
+  readonly #managers = new WeakMap<NatsConnection, Promise<JetStreamManager>>()
+  readonly #held = new Map<number, Held>()
+  readonly #around: LaneSurroundings
+  readonly #beat: NodeJS.Timeout
+  #oldPosition = 0
+  #distrustedAt = 0
+
+  constructor(options: NatsQueueOptions) {
+    const { source, instance, log } = options
+    this.#options = options
+    this.#stream = `FAASDOCK_${instance}`
+    this.#letters = `FAASDOCK_${instance}_DEAD`
+    this.#prefix = `faasdock.${instance}.queue`
+    this.#link = new NatsLink({
+      source,
+      name: `faasdock ${instance}`,
+      log,
+      prepare: (connection) => this.#prepare(connection),
+    })
+    this.#publisher = new Publisher(this.#link, (reason) => this.#distrust(reason))
+    this.#link.watch((isUp) => {
+      if (!isUp) this.#detach()
+    })
+    const jsm = (connection: NatsConnection): Promise<JetStreamManager> => this.#manager(connection)
+    this.bodies = new NatsBodies({ link: this.#link, name: `faasdock_${instance}`, jsm })
+    this.dead = new NatsLetters({
+      link: this.#link,
+      publisher: this.#publisher,
+      stream: this.#letters,
+      prefix: `faasdock.${instance}.dead`,
+      jsm,
+    })
+    this.#around = {
+      stream: this.#stream,
+      consumer: (lane, again) => this.#consumer(lane, again),
+      held: this.#held,
+      done: new Recent(REMEMBERED),
+      tell: (reply, what) => this.#tell(reply, what),
+      oldPosition: () => this.#oldPosition,
+    }
+    const beatMs = this.#ackWaitMs / 3
+    this.#beat = setInterval(() => this.#extend(beatMs), beatMs / 2).unref()
+  }
+
+  get problem(): FaasError | undefined {
+    return this.#link.connection ? undefined : this.#link.problem
+  }
+
+  get maxMessageBytes(): number {
+    const limit = this.#link.connection?.info?.max_payload
+    if (limit === undefined) return SMALLEST_MESSAGE_BYTES
+    return Math.min(limit - RESERVE_BYTES, LARGEST_MESSAGE_BYTES)
+  }
+
+  async publish({ lane, id, head, body, dueAt }: NewMessage): Promise<Published> {
+    const payload = pack(head, body)
+    const published = await this.#publisher.publish({
+      subject: `${this.#prefix}.${lane}`,
+      id,
+      payload,
+      ...(dueAt !== undefined && { dueAt }),
+    })
+    if (!published.duplicate) this.#lane(lane).onPublished(published.position)
+    return published
+  }
+
+  take(lane: string, count: number): Promise<Taken> {
+    return this.#lane(lane).take(count)
+  }
+
+  async remove(position: number): Promise<boolean> {
+    this.#held.delete(position)
+    const { streams } = await this.#manager(await this.#link.connected(PATIENCE_MS))
+    const isRemoved = (await streams.deleteMessage(this.#stream, position, false).catch(ifMissing)) ?? false
+    return isRemoved
+  }
+
+  async depths(): Promise<ReadonlyMap<string, number>> {
+    const { streams } = await this.#manager(await this.#link.connected(PATIENCE_MS))
+    const { state } = await streams.info(this.#stream, { subjects_filter: `${this.#prefix}.>` })
+    const skipped = this.#prefix.length + 1
+    return new Map(
+      Object.entries(state.subjects ?? {}).map(([subject, count]) => [subject.slice(skipped), count]),
+    )
+  }
+
+  watch(onChange: (isUp: boolean) => void): Disposable {
+    return this.#link.watch(onChange)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    clearInterval(this.#beat)
+    await this.#link[Symbol.asyncDispose]()
+    await this.#options.source[Symbol.asyncDispose]()
+  }
+
+  get #ackWaitMs(): number {
+    return this.#options.ackWaitMs ?? ACK_WAIT_MS
+  }
+
+  /** Streams as they should be. What consumers remember is not trusted: everything unacknowledged is delivered afresh. */
+  async #prepare(connection: NatsConnection): Promise<void> {
+    try {
+      const { streams, consumers } = await this.#manager(connection)
+      await Promise.all([
+        putStream(streams, {
+          name: this.#stream,
+          subjects: [`${this.#prefix}.>`],
+          retention: 'workqueue',
+          discard: 'new',
+          duplicate_window: this.#options.dedupeMs * NANOSECONDS,
+        }),
+        putStream(streams, {
+          name: this.#letters,
+          subjects: [`${this.#prefix.replace(/queue$/, 'dead')}.>`],
+          retention: 'limits',
+          discard: 'old',
+          ...LETTERS,
+        }),
+      ])
+      const names: string[] = []
+      for await (const { name } of consumers.list(this.#stream)) names.push(name)
+      await Promise.all(names.map((name) => consumers.delete(this.#stream, name)))
+      this.#oldPosition = (await streams.info(this.#stream)).state.last_seq
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error)
+      if (/jetstream|no responders/i.test(reason)) this.#distrust(reason)
+      throw error
+    }
+    this.#consumers.clear()
+    this.#publisher.attach(connection)
+  }
+
+  #detach(): void {
+    this.#publisher.detach()
+    for (const lane of this.#lanes.values()) lane.detach()
+  }
+
+  #distrust(reason: string): void {
+    if (Date.now() - this.#distrustedAt < DISTRUST_EVERY_MS) return
+    this.#distrustedAt = Date.now()
+    this.#options.source.distrust(reason)
+  }
+
+  #lane(name: string): NatsLane {
+    let lane = this.#lanes.get(name)
+    if (!lane) this.#lanes.set(name, (lane = new NatsLane(name, this.#around)))
+    return lane
+  }
+
+  async #consumer(lane: string, again: boolean): Promise<{ name: string; connection: NatsConnection }> {
+    const connection = await this.#link.connected(PATIENCE_MS)
+    // Names of consumers may not have dots, and names of functions no underscores.
+    const name = lane.replaceAll('.', '_')
+    if (again) this.#consumers.delete(lane)
+    let made = this.#consumers.get(lane)
+    if (!made) {
+      made = this.#manager(connection).then(({ consumers }) =>
+        consumers.add(this.#stream, {
+          durable_name: name,
+          filter_subject: `${this.#prefix}.${lane}`,
+          ack_policy: 'explicit',
+          ack_wait: this.#ackWaitMs * NANOSECONDS,
+          max_ack_pending: -1,
+          max_deliver: -1,
+          inactive_threshold: IDLE_MS * NANOSECONDS,
+        }),
+      )
+      this.#consumers.set(lane, made)
+      made.catch(() => this.#consumers.delete(lane))
+    }
+    await made
+    return { name, connection }
+  }
+
+  #manager(connection: NatsConnection): Promise<JetStreamManager> {
+    let manager = this.#managers.get(connection)
+    if (!manager) {
+      manager = jetstreamManager(connection, { checkAPI: false, timeout: PATIENCE_MS })
+      this.#managers.set(connection, manager)
+    }
+    return manager
+  }
+
+  #tell(reply: string, what: string): void {
+    try {
+      this.#link.connection?.publish(reply, what)
+    } catch {
+      // The connection is going down: what is not heard of now is delivered again, and known to be done.
+    }
+  }
+
+  /** Says of everything that is being worked at that it is. */
+  #extend(everyMs: number): void {
+    const now = Date.now()
+    for (const held of this.#held.values()) {
+      if (now - held.extendedAt < everyMs) continue
+      held.extendedAt = now
+      this.#tell(held.reply, STILL_WORKING)
+    }
+  }
+}
+
+type Streams = JetStreamManager['streams']
+
+async function putStream(streams: Streams, config: Partial<StreamConfig> & { name: string }): Promise<void> {
+  const whole = { storage: 'file' as const, allow_direct: false, ...config }
+  const found = await streams.info(config.name).catch(ifMissing)
+  if (!found) await streams.add(whole)
+  else if (
+    Object.entries(whole).some(([key, value]) => !isSame(found.config[key as keyof StreamConfig], value))
+  )
+    await streams.update(config.name, whole)
+}
+
+function isSame(a: unknown, b: unknown): boolean {
+  return JSON.stringify(a) === JSON.stringify(b) || (a === undefined && b === false)
+}
