@@ -1,0 +1,27 @@
+import { start } from './images.ts'
+import type { Container } from './images.ts'
+import { swapEnv, swapping } from './node-process.ts'
+import type { Swapping } from './node-process.ts'
+
+export type SwapContainer = Container & Swapping
+
+/** A container as a provider runs it that means to swap: with the token, and a handler folder that can be written. */
+export async function startSwapping(
+  image: string,
+  options: { readonly env?: Readonly<Record<string, string>>; readonly flags?: readonly string[] } = {},
+): Promise<SwapContainer> {
+  const container = await start(image, {
+    env: { ...swapEnv, ...options.env },
+    flags: ['--read-only=false', ...(options.flags ?? [])],
+  })
+  return Object.assign(container, swapping((call) => container.call(call)))
+}
+
+/** A handler of the http contract that answers with the value of an expression. */
+export const answering = (expression: string, before = ''): string =>
+  `${before}\ndef handle(event, context):\n    return {"body": ${expression}}\n`
+
+/** Resident memory of the first process, in KiB. */
+export async function residentKib(container: Container): Promise<number> {
+  return Number(/^VmRSS:\s+(\d+)/m.exec(await container.exec('cat', '/proc/1/status'))?.[1])
+}
