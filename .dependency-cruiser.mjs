@@ -68,7 +68,7 @@ export default {
     home('koa', '(koa|@koa)/', 'src/gateway/'),
     home('undici', 'undici/', 'src/transport/'),
     home('nats', '@nats-io', 'src/queue/'),
-    home('yaml', 'yaml/', 'src/(stack|builder)/'),
+    home('yaml', 'yaml/', 'src/(stack/|builder/|cli/yaml-text)'),
     home('commander', 'commander', 'src/cli/'),
     {
       name: 'no-unlisted-packages',

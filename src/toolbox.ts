@@ -2,6 +2,8 @@ import { cp, readdir } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join, relative } from 'node:path'
 import { baseImagesFor } from './builder/needed-bases.ts'
+import { repositoryOf } from './builder/community-templates.ts'
+import { pullTemplates } from './builder/pull-templates.ts'
 import { shrinkwrap } from './builder/shrinkwrap.ts'
 import { listTemplates, resolveTemplate } from './builder/template.ts'
 import { readConfig } from './config.ts'
@@ -42,6 +44,10 @@ export function createToolbox(options: ToolboxOptions): Promise<Toolbox> {
         ...(language !== undefined && { language }),
         origin,
       })),
+    pullTemplates: (pull, signal) => pullTemplates(pull, env, signal),
+    templateProcess: async (source) =>
+      (await resolveTemplate(source, TEMPLATES).catch(ignoreMissingTemplate))?.fprocess,
+    knownRepository: (lang) => repositoryOf(lang),
     copyTemplate: (root, lang, to) => copyTemplate(root, lang, to),
     gc: {
       list: async () =>
@@ -71,6 +77,11 @@ export function createToolbox(options: ToolboxOptions): Promise<Toolbox> {
     },
     [Symbol.asyncDispose]: () => Promise.resolve(),
   })
+}
+
+/** A machine that only deploys need not have the templates: the image knows its process. */
+function ignoreMissingTemplate(error: unknown): undefined {
+  if (!(error instanceof FaasError && error.code === 'TEMPLATE_NOT_FOUND')) throw error
 }
 
 async function copyTemplate(root: string, lang: string, to: string): Promise<CopiedTemplate> {

@@ -6,8 +6,11 @@ import type { BuildWish } from './build-functions.ts'
 import { TAG_MODES, tagImage } from './image-tag.ts'
 import type { TagMode } from './image-tag.ts'
 import { readKeyValues } from './key-values.ts'
+import { stackPullOptions } from './template-pull.ts'
+import type { StackPullFlags } from './template-pull.ts'
 
-export interface BuildFlags {
+export interface BuildFlags extends StackPullFlags {
+  readonly squash?: boolean
   readonly parallel?: number
   readonly cache?: boolean
   readonly pull?: boolean
@@ -33,11 +36,13 @@ export function buildOptions(): Option[] {
     numberFlag('--parallel <n>', 'how many builds at once (default: 2)', 1),
     flag('--no-cache', "do not use the engine's build cache"),
     flag('--pull', 'ask the registry for newer base images'),
+    flag('--squash', 'accepted and without effect: BuildKit has no such thing'),
     listFlag('-b, --build-arg <key=value>', 'set a build argument'),
     listFlag('-o, --build-option <name>', 'choose a build option of the template'),
     listFlag('--build-label <key=value>', 'add a label to the image'),
     tagOption(),
     flag('--quiet', "do not show the builds' output"),
+    ...stackPullOptions(),
     engineOption(),
   ]
 }

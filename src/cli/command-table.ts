@@ -1,19 +1,6 @@
-import type { AnyCommand } from './command.ts'
+import type { Group } from './command.ts'
 
-/** Names and summaries of all commands: what `--help` needs. The rest is loaded when a command runs. */
-export interface Entry {
-  readonly name: string
-  readonly aliases?: readonly string[]
-  readonly summary: string
-  readonly load?: () => Promise<AnyCommand>
-  readonly commands?: readonly Entry[]
-}
-
-export interface Group {
-  readonly heading: string
-  readonly commands: readonly Entry[]
-}
-
+/** Every command there is, as the help groups them. */
 export const COMMANDS: readonly Group[] = [
   {
     heading: 'Run functions on this machine:',
@@ -44,6 +31,11 @@ export const COMMANDS: readonly Group[] = [
         load: async () => (await import('./commands/setup.ts')).setup,
       },
       {
+        name: 'local-run',
+        summary: 'run one function at an address of its own',
+        load: async () => (await import('./commands/local-run.ts')).localRun,
+      },
+      {
         name: 'gc',
         summary: 'list, and with --yes remove, what dead runs left',
         load: async () => (await import('./commands/gc.ts')).gc,
@@ -67,6 +59,11 @@ export const COMMANDS: readonly Group[] = [
         name: 'push',
         summary: 'push images of functions to their registry',
         load: async () => (await import('./commands/push.ts')).push,
+      },
+      {
+        name: 'publish',
+        summary: 'build images of functions and push them',
+        load: async () => (await import('./commands/publish.ts')).publish,
       },
       {
         name: 'deploy',
@@ -94,7 +91,68 @@ export const COMMANDS: readonly Group[] = [
             summary: 'list templates of the project and built-in ones',
             load: async () => (await import('./commands/template-list.ts')).templateList,
           },
+          {
+            name: 'pull',
+            summary: 'fetch templates of a repository or folder',
+            load: async () => (await import('./commands/template-pull.ts')).templatePull,
+          },
+          {
+            name: 'store',
+            summary: 'templates that others provide',
+            commands: [
+              {
+                name: 'list',
+                aliases: ['ls'],
+                summary: 'list templates of the store',
+                load: async () => (await import('./commands/template-store-list.ts')).templateStoreList,
+              },
+              {
+                name: 'pull',
+                summary: 'fetch a template of the store',
+                load: async () => (await import('./commands/template-store-pull.ts')).templateStorePull,
+              },
+              {
+                name: 'describe',
+                summary: 'show one template of the store',
+                load: async () =>
+                  (await import('./commands/template-store-describe.ts')).templateStoreDescribe,
+              },
+            ],
+          },
         ],
+      },
+      {
+        name: 'store',
+        summary: 'functions that others provide as images',
+        commands: [
+          {
+            name: 'list',
+            aliases: ['ls'],
+            summary: 'list functions of the store',
+            load: async () => (await import('./commands/store-list.ts')).storeList,
+          },
+          {
+            name: 'describe',
+            aliases: ['inspect'],
+            summary: 'show one function of the store',
+            load: async () => (await import('./commands/store-describe.ts')).storeDescribe,
+          },
+          {
+            name: 'deploy',
+            summary: 'deploy a function of the store',
+            load: async () => (await import('./commands/store-deploy.ts')).storeDeploy,
+          },
+        ],
+      },
+      {
+        name: 'diff',
+        summary: 'compare the stack file with what is deployed',
+        load: async () => (await import('./commands/diff.ts')).diff,
+      },
+      {
+        name: 'generate',
+        summary: 'write functions as objects of Kubernetes',
+        load: async () => (await import('./commands/generate.ts')).generate,
       },
     ],
   },
@@ -124,6 +182,7 @@ export const COMMANDS: readonly Group[] = [
       },
       {
         name: 'secret',
+        aliases: ['secrets'],
         summary: 'secrets that functions can read',
         commands: [
           {
@@ -139,6 +198,7 @@ export const COMMANDS: readonly Group[] = [
           },
           {
             name: 'update',
+            aliases: ['u'],
             summary: 'change a secret',
             load: async () => (await import('./commands/secret-update.ts')).secretUpdate,
           },
@@ -148,12 +208,77 @@ export const COMMANDS: readonly Group[] = [
             summary: 'remove a secret',
             load: async () => (await import('./commands/secret-remove.ts')).secretRemove,
           },
+          {
+            name: 'apply',
+            summary: 'create or change a secret for each file of a folder',
+            load: async () => (await import('./commands/secret-apply.ts')).secretApply,
+          },
+          {
+            name: 'generate',
+            aliases: ['gen'],
+            summary: 'make a random value',
+            load: async () => (await import('./commands/secret-generate.ts')).secretGenerate,
+          },
         ],
+      },
+      {
+        name: 'namespace',
+        aliases: ['ns', 'namespaces'],
+        summary: 'namespaces that group functions and secrets',
+        commands: [
+          {
+            name: 'list',
+            aliases: ['ls'],
+            summary: 'list names of namespaces',
+            load: async () => (await import('./commands/namespace-list.ts')).namespaceList,
+          },
+          {
+            name: 'create',
+            summary: 'create a namespace',
+            load: async () => (await import('./commands/namespace-create.ts')).namespaceCreate,
+          },
+          {
+            name: 'get',
+            summary: 'show one namespace',
+            load: async () => (await import('./commands/namespace-get.ts')).namespaceGet,
+          },
+          {
+            name: 'update',
+            summary: 'change labels and annotations of a namespace',
+            load: async () => (await import('./commands/namespace-update.ts')).namespaceUpdate,
+          },
+          {
+            name: 'remove',
+            aliases: ['rm', 'delete'],
+            summary: 'remove a namespace with all that is in it',
+            load: async () => (await import('./commands/namespace-remove.ts')).namespaceRemove,
+          },
+        ],
+      },
+      {
+        name: 'ready',
+        summary: 'wait until the gateway or a function is ready',
+        load: async () => (await import('./commands/ready.ts')).ready,
+      },
+      {
+        name: 'login',
+        summary: 'log in to a gateway',
+        load: async () => (await import('./commands/login.ts')).login,
+      },
+      {
+        name: 'logout',
+        summary: 'forget the login to a gateway',
+        load: async () => (await import('./commands/logout.ts')).logout,
       },
       {
         name: 'version',
         summary: 'versions of this program and of the gateway',
         load: async () => (await import('./commands/version.ts')).version,
+      },
+      {
+        name: 'completion',
+        summary: 'complete command lines in your shell',
+        load: async () => (await import('./commands/completion.ts')).completion,
       },
     ],
   },

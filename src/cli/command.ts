@@ -8,6 +8,8 @@ export interface Context {
   readonly io: Io
   readonly print: Print
   readonly flags: GlobalFlags
+  /** All commands, for the one that completes their names. */
+  readonly commands: readonly Entry[]
   /** Aborted, with `Interrupted` as the reason, when somebody stops the command. */
   readonly signal: AbortSignal
   /** Stops the command as Ctrl-C does: in raw mode the terminal sends a key and no signal. */
@@ -28,6 +30,20 @@ export interface Command<Flags> {
 }
 
 export type AnyCommand = Command<Readonly<Record<string, unknown>>>
+
+/** Names and summaries of all commands: what `--help` needs. The rest is loaded when a command runs. */
+export interface Entry {
+  readonly name: string
+  readonly aliases?: readonly string[]
+  readonly summary: string
+  readonly load?: () => Promise<AnyCommand>
+  readonly commands?: readonly Entry[]
+}
+
+export interface Group {
+  readonly heading: string
+  readonly commands: readonly Entry[]
+}
 
 /** Lets the parser hold commands of all kinds of flags: the options of `command` decide what it is given. */
 export function defineCommand<Flags extends object>(command: Command<Flags>): AnyCommand {

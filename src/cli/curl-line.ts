@@ -1,5 +1,6 @@
 import type { FunctionSpec } from '../core/function.ts'
 import { functionUrl } from './deploy-functions.ts'
+import { shellWord } from './shell-word.ts'
 
 /**
  * Annotation of a function that says how to try it: path and query behind the function's address, as a person writes
@@ -14,9 +15,4 @@ export function curlLine(gateway: string, specs: readonly FunctionSpec[]): strin
   // URL encodes what must not stand in an address as it is: spaces, quotes, letters beyond ASCII.
   const { href } = new URL(`${functionUrl(gateway, spec)}${spec.annotations[EXAMPLE_ANNOTATION] ?? ''}`)
   return `curl ${shellWord(href)}`
-}
-
-/** One word for every POSIX shell, quoted only where it must be. */
-function shellWord(text: string): string {
-  return /^[\w%+,./:=@-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`
 }

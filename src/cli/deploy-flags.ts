@@ -1,11 +1,12 @@
 import type { Option } from 'commander'
 import { flag } from './command.ts'
 import type { DeployWish } from './deploy-functions.ts'
+import type { ReadTemplateFlags } from './read-template.ts'
 import { refuseTogether, specOptions } from './spec-flags.ts'
 import type { SpecFlags } from './spec-flags.ts'
 import { parseDuration } from './time-words.ts'
 
-export interface DeployFlags extends SpecFlags {
+export interface DeployFlags extends SpecFlags, ReadTemplateFlags {
   readonly update?: boolean
   readonly replace?: boolean
   readonly wait?: boolean
@@ -21,6 +22,8 @@ export function deployOptions(): Option[] {
     flag('--no-wait').hideHelp(),
     flag('--timeout <duration>', 'how long to wait for each function (default: 2m)'),
     ...specOptions(),
+    // Swarm's, years ago (contract 1.3).
+    flag('--network <name>').hideHelp(),
   ]
 }
 

@@ -8,7 +8,7 @@ import type { Outcome } from './outcomes.ts'
 import { mapLimited } from './pool.ts'
 import type { Progress } from './progress.ts'
 import { waitReady } from './wait-ready.ts'
-import { stateOf, toDeployment } from './wire.ts'
+import { stateOf, toDeployment, wireNamespace } from './wire.ts'
 
 export interface DeployWish {
   /** `replace`: remove first. `create`: fail when it is there already. */
@@ -28,7 +28,7 @@ const AT_ONCE = 4
 
 /** Deploys every spec; a failure stops no other. Rejects only when the command is stopped. */
 export function deployFunctions(
-  { signal }: Context,
+  { signal, flags }: Context,
   client: GatewayClient,
   specs: readonly FunctionSpec[],
   wish: DeployWish,
@@ -36,7 +36,9 @@ export function deployFunctions(
 ): Promise<Outcome<Deployed>[]> {
   return mapLimited(specs, AT_ONCE, async (spec) => {
     progress.start(spec.name, 'starting')
-    const outcome = await settle(spec.name, signal, () => deployOne(client, spec, wish, signal))
+    const outcome = await settle(spec.name, signal, () =>
+      deployOne(client, spec, wish, flags.namespace, signal),
+    )
     if (outcome.ok) progress.done(spec.name, `${outcome.result.state}  ${outcome.result.url}`)
     else progress.failed(spec.name)
     return outcome
@@ -47,11 +49,13 @@ async function deployOne(
   client: GatewayClient,
   spec: FunctionSpec,
   { how, wait, limit }: DeployWish,
+  namespaceFlag: string | undefined,
   signal: AbortSignal,
 ): Promise<Deployed> {
-  const { name, namespace } = spec
+  const { name } = spec
+  const namespace = wireNamespace(spec, namespaceFlag)
   if (how === 'replace') await client.remove(name, namespace).catch(ignoreMissing)
-  await client.deploy(toDeployment(spec), how === 'update' ? 'update' : 'create')
+  await client.deploy(toDeployment(spec, namespaceFlag), how === 'update' ? 'update' : 'create')
   const url = functionUrl(client.url, spec)
   if (!wait) return { url, state: 'accepted' }
   return { url, state: stateOf(await waitReady(client, { name, namespace, limit, signal })) }

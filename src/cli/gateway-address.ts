@@ -13,15 +13,16 @@ export interface AddressSources {
 }
 
 /**
- * The gateway's address: flag, then stack file, then OPENFAAS_URL, then the default (contract 5.1). A flag that says
- * only the default does not outvote the stack file, as in faas-cli. Without trailing slash. BAD_USAGE, BAD_STACK or
- * BAD_CONFIG when it is not an HTTP address.
+ * The gateway's address: flag, then stack file, then OPENFAAS_URL, then the default (contract 5.1). A flag or a stack
+ * file that says only the default outvotes nothing, as in faas-cli: `new` writes the default into every stack file.
+ * Lower case but for credentials, without trailing slash. BAD_USAGE, BAD_STACK or BAD_CONFIG when it is not an HTTP
+ * address.
  */
 export function resolveGateway(sources: AddressSources): string {
   const flag = sources.flag && readAddress(sources.flag, '--gateway')
   if (flag && flag !== DEFAULT_GATEWAY) return flag
-  if (sources.stack) return readAddress(sources.stack, 'provider.gateway')
-  if (flag) return flag
+  const stack = sources.stack && readAddress(sources.stack, 'provider.gateway')
+  if (stack && stack !== DEFAULT_GATEWAY) return stack
   return sources.env ? readAddress(sources.env, 'OPENFAAS_URL') : DEFAULT_GATEWAY
 }
 
@@ -32,15 +33,18 @@ const CODES = {
 } as const
 
 function readAddress(text: string, source: keyof typeof CODES): string {
-  const address = /^[a-z]+:\/\//i.test(text) ? text : `http://${text}`
+  const address = plainAddress(text.trim())
   const url = URL.canParse(address) ? new URL(address) : undefined
-  if (url && (url.protocol === 'http:' || url.protocol === 'https:')) {
-    url.search = ''
-    url.hash = ''
-    return url.href.replace(/\/+$/, '')
-  }
+  if (url && (url.protocol === 'http:' || url.protocol === 'https:')) return address
   throw new FaasError(CODES[source], {
     message: `${source} ${JSON.stringify(text)} is not the address of a gateway`,
     remedy: `Write it as "${DEFAULT_GATEWAY}" or "https://user:password@host".`,
   })
+}
+
+/** An address as faas-cli writes it, and logins are kept under: lower case, a scheme, no slash at the end. */
+function plainAddress(text: string): string {
+  const address = (/^[a-z]+:\/\//i.test(text) ? text : `http://${text}`).replace(/[?#].*$/, '')
+  const [, scheme = '', credentials = '', rest = ''] = /^([a-z]+:\/\/)([^/]*@)?(.*)$/i.exec(address) ?? []
+  return `${scheme.toLowerCase()}${credentials}${rest.toLowerCase().replace(/\/+$/, '')}`
 }

@@ -1,26 +1,18 @@
-import { ERROR_CODES, FaasError } from '../core/errors.ts'
-import type { ErrorCode } from '../core/errors.ts'
+import { FaasError } from '../core/errors.ts'
 import { DEFAULT_NAMESPACE, formatRef } from '../core/function.ts'
 import type { StampedEvent } from '../engine/events.ts'
-import { readText, send } from './http.ts'
+import { GatewayConnection } from './gateway-connection.ts'
+import type { GatewayOptions } from './gateway-connection.ts'
+import { readText } from './http.ts'
 import type { HttpAnswer } from './http.ts'
 import { readJsonLines } from './json-lines.ts'
-import { VERSION } from '../package.ts'
-import type { WireDeployment, WireFunction, WireInfo, WireLog } from './wire.ts'
-
-/** What faas-cli allows a gateway for one answer. */
-const API_TIMEOUT = 60_000
+import type { WireDeployment, WireFunction, WireInfo, WireLog, WireNamespace } from './wire.ts'
 
 /** Asks faasdock's gateway for states and problems too; others ignore it (contract 1.1). */
 const VERBOSE = { verbose: '1' }
 
-export interface GatewayOptions {
-  /** Without trailing slash; may hold `user:password@`. */
-  readonly address: string
-  readonly signal: AbortSignal
-  readonly token?: string | undefined
-  readonly verifyTls?: boolean
-}
+/** What counts as done for a change of a function: faas-cli fails on 201 (contract 1.13). */
+const CHANGED = [200, 202]
 
 export interface Invocation {
   readonly ref: { readonly name: string; readonly namespace?: string | undefined }
@@ -58,37 +50,27 @@ export interface SecretValue {
 export class GatewayClient {
   /** For people and for links: without credentials. */
   readonly url: string
-  readonly #base: URL
-  readonly #headers: Record<string, string> = { 'user-agent': `faasdock/${VERSION}` }
-  readonly #signal: AbortSignal
-  readonly #verifyTls: boolean
+  readonly #connection: GatewayConnection
 
-  constructor({ address, signal, token, verifyTls = true }: GatewayOptions) {
-    this.#base = new URL(address)
-    this.#signal = signal
-    this.#verifyTls = verifyTls
-    const { username, password } = this.#base
-    if (username || password)
-      this.#headers['authorization'] =
-        `Basic ${Buffer.from(`${decodeURIComponent(username)}:${decodeURIComponent(password)}`).toString('base64')}`
-    if (token) this.#headers['authorization'] = `Bearer ${token}`
-    this.#base.username = ''
-    this.#base.password = ''
-    this.url = this.#base.href.replace(/\/+$/, '')
+  constructor(options: GatewayOptions) {
+    this.#connection = new GatewayConnection(options)
+    this.url = this.#connection.url
   }
 
   async list(namespace?: string): Promise<WireFunction[]> {
-    const answer = await this.#api('GET', '/system/functions', { query: { namespace, ...VERBOSE } })
-    return (await this.#json(answer, Array.isArray)) as WireFunction[]
+    const answer = await this.#connection.ask('GET', '/system/functions', {
+      query: { namespace, ...VERBOSE },
+    })
+    return (await this.#connection.json(answer, Array.isArray)) as WireFunction[]
   }
 
   /** FUNCTION_NOT_FOUND. */
   async get(name: string, namespace?: string, usage = false): Promise<WireFunction> {
     const query = { namespace, usage: usage ? '1' : undefined, ...VERBOSE }
-    const answer = await this.#send('GET', `/system/function/${encodeURIComponent(name)}`, { query })
+    const path = `/system/function/${encodeURIComponent(name)}`
+    const answer = await this.#connection.ask('GET', path, { query })
     if (answer.status === 404) throw await this.#functionNotFound(answer, name, namespace)
-    await this.#accept(answer)
-    return (await this.#json(answer, isObject)) as WireFunction
+    return (await this.#connection.json(answer, isObject)) as WireFunction
   }
 
   /** PUT, then POST when there is nothing to update (contract 1.13). `create` goes straight to POST. */
@@ -96,53 +78,83 @@ export class GatewayClient {
     deployment: WireDeployment,
     how: 'update' | 'create' = 'update',
   ): Promise<'updated' | 'created'> {
-    const body = JSON.stringify(deployment)
     if (how === 'update') {
-      const put = await this.#send('PUT', '/system/functions', { body })
+      const put = await this.#connection.ask('PUT', '/system/functions', { json: deployment })
       if (put.status !== 404) {
-        await readText(await this.#accept(put))
+        await this.#connection.done(put, CHANGED)
         return 'updated'
       }
       await readText(put)
     }
-    await readText(await this.#api('POST', '/system/functions', { body }))
+    const post = await this.#connection.ask('POST', '/system/functions', { json: deployment })
+    await this.#connection.done(post, CHANGED)
     return 'created'
   }
 
   /** FUNCTION_NOT_FOUND. */
   async remove(name: string, namespace?: string): Promise<void> {
-    const body = JSON.stringify({ functionName: name, namespace })
-    const answer = await this.#send('DELETE', '/system/functions', { body })
+    const json = { functionName: name, namespace }
+    const answer = await this.#connection.ask('DELETE', '/system/functions', { json })
     if (answer.status === 404) throw await this.#functionNotFound(answer, name, namespace)
-    await readText(await this.#accept(answer))
+    await this.#connection.done(answer)
   }
 
   async scale(name: string, replicas: number, namespace?: string): Promise<void> {
-    const body = JSON.stringify({ serviceName: name, replicas, namespace })
     const path = `/system/scale-function/${encodeURIComponent(name)}`
-    await readText(await this.#api('POST', path, { body, query: { namespace } }))
+    const json = { serviceName: name, replicas, namespace }
+    await this.#connection.done(await this.#connection.ask('POST', path, { json, query: { namespace } }))
   }
 
-  /** The function's own answer, whatever its status. No time limit: a function may take as long as the gateway lets it. */
+  /**
+   * The function's own answer, whatever its status. No time limit: a function may take as long as the gateway lets it.
+   * What lets us into the gateway is not the function's to see, and is not sent.
+   */
   invoke(invocation: Invocation): Promise<HttpAnswer> {
     const { ref, path, query } = invocation
     // faas-cli names the namespace always (contract 1.13).
     const name = formatRef({ name: ref.name, namespace: ref.namespace ?? DEFAULT_NAMESPACE })
     const route = `${invocation.async ? '/async-function' : '/function'}/${name}${path}`
-    const url = this.#url(query === '' ? route : `${route}?${query}`)
-    return send({
+    return this.#connection.send({
       method: invocation.method,
-      url,
-      headers: { ...this.#headers, ...invocation.headers },
+      url: new URL(`${this.url}${query === '' ? route : `${route}?${query}`}`),
+      headers: invocation.headers,
       body: invocation.body,
-      signal: this.#signal,
-      verifyTls: this.#verifyTls,
     })
   }
 
+  /**
+   * A token for one function, in exchange for the one that lets us into the gateway (OAuth 2.0 token exchange, RFC 8693,
+   * as OpenFaaS' IAM has it). GATEWAY_REFUSED by gateways that have no such thing.
+   */
+  async functionToken(ref: Invocation['ref']): Promise<string> {
+    const { name, namespace = DEFAULT_NAMESPACE } = ref
+    const subject = this.#connection.authorization?.replace(/^Bearer /, '') ?? ''
+    const form = new URLSearchParams({
+      grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange',
+      subject_token_type: 'urn:ietf:params:oauth:token-type:id_token',
+      subject_token: subject,
+      audience: `${namespace}:${name}`,
+      scope: 'function',
+    })
+    const answer = await this.#connection.send({
+      method: 'POST',
+      url: new URL(`${this.url}/oauth/token`),
+      headers: { 'content-type': 'application/x-www-form-urlencoded' },
+      body: form.toString(),
+    })
+    const hasToken = (value: unknown): boolean =>
+      isObject(value) && typeof (value as { access_token?: unknown }).access_token === 'string'
+    return ((await this.#connection.json(answer, hasToken)) as { access_token: string }).access_token
+  }
+
+  /** True when requests carry a bearer token. */
+  get hasBearer(): boolean {
+    return this.#connection.authorization?.startsWith('Bearer ') === true
+  }
+
   /** Lines as they come; ends by itself unless `follow`. */
-  async *logs(request: LogRequest, signal: AbortSignal = this.#signal): AsyncGenerator<WireLog> {
-    const answer = await this.#send('GET', '/system/logs', {
+  async *logs(request: LogRequest, signal?: AbortSignal): AsyncGenerator<WireLog> {
+    const answer = await this.#connection.ask('GET', '/system/logs', {
       query: {
         name: request.name,
         namespace: request.namespace,
@@ -151,27 +163,44 @@ export class GatewayClient {
         since: request.since?.toISOString(),
         tail: request.lines === undefined ? undefined : String(request.lines),
       },
-      signal,
+      ...(signal && { signal }),
     })
     if (answer.status === 404) throw await this.#functionNotFound(answer, request.name, request.namespace)
-    await this.#accept(answer)
+    await this.#connection.accept(answer)
     yield* readJsonLines(answer.body) as AsyncGenerator<WireLog>
   }
 
   /** Everything that happens from now on, and before it what happened after the event number `since`. faasdock only. */
   async *events(since?: number): AsyncGenerator<StampedEvent> {
     const query = { since: since === undefined ? undefined : String(since) }
-    const answer = await this.#api('GET', '/system/events', { query })
+    const answer = await this.#connection.ask('GET', '/system/events', { query })
+    await this.#connection.accept(answer)
     yield* readJsonLines(answer.body) as AsyncGenerator<StampedEvent>
   }
 
   async info(): Promise<WireInfo> {
-    return (await this.#json(await this.#api('GET', '/system/info', {}), isObject)) as WireInfo
+    const answer = await this.#connection.ask('GET', '/system/info')
+    return (await this.#connection.json(answer, isObject)) as WireInfo
+  }
+
+  /** Whether the gateway says that it is up. GATEWAY_UNREACHABLE. */
+  async isHealthy(timeout: number): Promise<boolean> {
+    const answer = await this.#connection.ask('GET', '/healthz', { timeout })
+    await readText(answer)
+    return answer.status === 200
+  }
+
+  /** Whether `authorization` lets in: the question of `login` (contract 1.13). GATEWAY_REFUSED for any other answer. */
+  async letsIn(authorization: string, timeout: number): Promise<boolean> {
+    const answer = await this.#connection.ask('GET', '/system/functions', { authorization, timeout })
+    if (answer.status !== 401) await this.#connection.done(answer, [200])
+    else await readText(answer)
+    return answer.status === 200
   }
 
   async listSecrets(namespace?: string): Promise<{ name: string; namespace?: string }[]> {
-    const answer = await this.#api('GET', '/system/secrets', { query: { namespace } })
-    return (await this.#json(answer, Array.isArray)) as { name: string; namespace?: string }[]
+    const answer = await this.#connection.ask('GET', '/system/secrets', { query: { namespace } })
+    return (await this.#connection.json(answer, Array.isArray)) as { name: string; namespace?: string }[]
   }
 
   /** SECRET_EXISTS. */
@@ -189,82 +218,70 @@ export class GatewayClient {
     return this.#secret('DELETE', { name, namespace })
   }
 
+  async listNamespaces(): Promise<string[]> {
+    const answer = await this.#connection.ask('GET', '/system/namespaces')
+    return (await this.#connection.json(answer, Array.isArray)) as string[]
+  }
+
+  /** NAMESPACE_NOT_FOUND. */
+  async getNamespace(name: string): Promise<WireNamespace> {
+    const answer = await this.#connection.ask('GET', namespacePath(name))
+    if (answer.status === 404) throw await this.#namespaceNotFound(answer, name)
+    return (await this.#connection.json(answer, isObject)) as WireNamespace
+  }
+
+  async createNamespace(namespace: WireNamespace): Promise<void> {
+    const json = markedNamespace(namespace)
+    await this.#connection.done(await this.#connection.ask('POST', '/system/namespace/', { json }))
+  }
+
+  /** Replaces labels and annotations. NAMESPACE_NOT_FOUND. */
+  async updateNamespace(namespace: WireNamespace): Promise<void> {
+    const json = markedNamespace(namespace)
+    await this.#changeNamespace('PUT', namespace.name, json)
+  }
+
+  /** NAMESPACE_NOT_FOUND. */
+  async removeNamespace(name: string): Promise<void> {
+    await this.#changeNamespace('DELETE', name, { name, labels: { openfaas: '1' } })
+  }
+
+  async #changeNamespace(method: string, name: string, json: unknown): Promise<void> {
+    const answer = await this.#connection.ask(method, namespacePath(name), { json })
+    if (answer.status === 404) throw await this.#namespaceNotFound(answer, name)
+    await this.#connection.done(answer)
+  }
+
   async #secret(
     method: string,
     secret: { name: string; namespace?: string | undefined; value?: Uint8Array },
-  ) {
+  ): Promise<void> {
     const { name, namespace, value } = secret
     // Both fields, as faas-cli sends them: `rawValue` is exact, `value` is for gateways that do not know it.
     const content = value && {
       value: Buffer.from(value).toString('utf8'),
       rawValue: Buffer.from(value).toString('base64'),
     }
-    const body = JSON.stringify({ name, namespace, ...content })
-    const answer = await this.#send(method, '/system/secrets', { body })
+    const json = { name, namespace, ...content }
+    const answer = await this.#connection.ask(method, '/system/secrets', { json })
     if (answer.status === 409) throw await this.#secretProblem('SECRET_EXISTS', answer, name)
     if (answer.status === 404) throw await this.#secretProblem('SECRET_NOT_FOUND', answer, name)
-    await readText(await this.#accept(answer))
-  }
-
-  #url(path: string): URL {
-    return new URL(`${this.url}${path}`)
-  }
-
-  #send(
-    method: string,
-    path: string,
-    extra: { query?: Query | undefined; body?: string; signal?: AbortSignal },
-  ): Promise<HttpAnswer> {
-    const url = this.#url(path)
-    for (const [name, value] of Object.entries(extra.query ?? {}))
-      if (value !== undefined) url.searchParams.set(name, value)
-    const content = extra.body === undefined ? {} : { body: extra.body }
-    return send({
-      method,
-      url,
-      headers: {
-        ...this.#headers,
-        ...(extra.body === undefined ? {} : { 'content-type': 'application/json' }),
-      },
-      ...content,
-      signal: extra.signal ?? this.#signal,
-      timeout: API_TIMEOUT,
-      verifyTls: this.#verifyTls,
-    })
-  }
-
-  async #api(method: string, path: string, extra: { query?: Query; body?: string }): Promise<HttpAnswer> {
-    return this.#accept(await this.#send(method, path, extra))
-  }
-
-  async #accept(answer: HttpAnswer): Promise<HttpAnswer> {
-    if (answer.status >= 200 && answer.status < 300) return answer
-    const words = (await readText(answer)).trim()
-    const known = platformError(answer.headers['x-faasdock-code'], words)
-    if (known) throw known
-    const said = `the gateway at ${this.url} answered ${answer.status}${words === '' ? '' : `: ${words}`}`
-    throw new FaasError('GATEWAY_REFUSED', { message: said, remedy: remedyFor(answer.status) })
-  }
-
-  async #json(answer: HttpAnswer, isExpected: (value: unknown) => boolean): Promise<unknown> {
-    const text = await readText(answer)
-    try {
-      const value: unknown = JSON.parse(text)
-      if (isExpected(value)) return value
-    } catch {
-      // Said below, with what came instead.
-    }
-    throw new FaasError('GATEWAY_REFUSED', {
-      message: `${this.url} does not answer as an OpenFaaS gateway: ${JSON.stringify(text.slice(0, 80))}`,
-      remedy: 'Check the address: --gateway, provider.gateway of the stack file, or OPENFAAS_URL.',
-    })
+    await this.#connection.done(answer)
   }
 
   async #functionNotFound(answer: HttpAnswer, name: string, namespace?: string): Promise<FaasError> {
     await readText(answer)
     return new FaasError('FUNCTION_NOT_FOUND', {
       message: `no function ${JSON.stringify(name)} ${namespace ? `in namespace ${namespace} ` : ''}at ${this.url}`,
-      remedy: 'See what is deployed with "faasdock list".',
+      remedy: `See what is deployed with "faasdock list${namespace ? ` -n ${namespace}` : ''}".`,
+    })
+  }
+
+  async #namespaceNotFound(answer: HttpAnswer, name: string): Promise<FaasError> {
+    await readText(answer)
+    return new FaasError('NAMESPACE_NOT_FOUND', {
+      message: `no namespace ${JSON.stringify(name)} at ${this.url}`,
+      remedy: 'See which there are with "faasdock namespace list".',
     })
   }
 
@@ -280,26 +297,15 @@ export class GatewayClient {
   }
 }
 
-type Query = Readonly<Record<string, string | undefined>>
+function namespacePath(name: string): string {
+  return `/system/namespace/${encodeURIComponent(name)}`
+}
+
+/** With the mark that makes it one for functions, in both maps (contract 1.11). */
+function markedNamespace({ name, labels, annotations }: WireNamespace): WireNamespace {
+  return { name, annotations: { ...annotations, openfaas: '1' }, labels: { ...labels, openfaas: '1' } }
+}
 
 function isObject(value: unknown): boolean {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-/** faasdock's own gateway says the code, and the remedy in the last line: then the error is that one, as if it happened here. */
-function platformError(code: unknown, words: string): FaasError | undefined {
-  if (typeof code !== 'string' || !(code in ERROR_CODES)) return undefined
-  const lines = words.split('\n')
-  const remedy = lines.pop() ?? ''
-  return lines.length === 0
-    ? undefined
-    : new FaasError(code as ErrorCode, { message: lines.join('\n'), remedy })
-}
-
-function remedyFor(status: number): string {
-  if (status === 401) return 'Put the credentials into the address: --gateway http://USER:PASSWORD@HOST:PORT.'
-  if (status === 403)
-    return 'The gateway serves only requests for its own address: use the one it printed at start.'
-  if (status >= 500) return 'See the log of the gateway, and "faasdock status".'
-  return 'Correct what the gateway names, then run the command again.'
 }

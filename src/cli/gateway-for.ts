@@ -3,31 +3,73 @@ import type { Stack } from '../core/stack.ts'
 import type { Context } from './command.ts'
 import { resolveGateway } from './gateway-address.ts'
 import { GatewayClient } from './gateway-client.ts'
+import { authorizationOf, loginFor, loginsFile, readLogins } from './logins.ts'
 import { readStackIfAny } from './stack-for.ts'
 
-/** A client for the gateway that the command means. BAD_USAGE, BAD_STACK, BAD_CONFIG for an address that is none. */
-export function gatewayFor({ flags, io, signal }: Context, stack?: Pick<Stack, 'gateway'>): GatewayClient {
+/**
+ * A client for the gateway that the command means, with what lets it in: `--token`, else the credentials of the
+ * address, else a login that was kept. BAD_USAGE, BAD_STACK, BAD_CONFIG for an address that is none.
+ */
+export async function gatewayFor(context: Context, stack?: Pick<Stack, 'gateway'>): Promise<GatewayClient> {
+  const { flags, signal } = context
+  const address = addressFor(context, stack)
   return new GatewayClient({
-    address: resolveGateway({ flag: flags.gateway, stack: stack?.gateway, env: io.env['OPENFAAS_URL'] }),
+    address,
     token: flags.token,
+    login: flags.token === undefined ? await keptLogin(context, address) : undefined,
     verifyTls: flags.tlsNoVerify !== true,
     signal,
   })
 }
 
+/** The address of the gateway that the command means. BAD_USAGE, BAD_STACK, BAD_CONFIG for one that is none. */
+export function addressFor({ flags, io }: Context, stack?: Pick<Stack, 'gateway'>): string {
+  return resolveGateway({ flag: flags.gateway, stack: stack?.gateway, env: io.env['OPENFAAS_URL'] })
+}
+
+/** Logins that cannot be read stop nobody: most gateways on this machine ask for none. */
+async function keptLogin({ io, print }: Context, address: string): Promise<string | undefined> {
+  try {
+    const login = loginFor(await readLogins(loginsFile(io)), address)
+    return login && authorizationOf(login)
+  } catch (error) {
+    const { message, remedy } = asFaasError(error)
+    print.note(`warning: ${message}\n→ ${remedy}`)
+    return undefined
+  }
+}
+
+/** A gateway, and the stack file that named it or could have. */
+export interface FoundGateway {
+  readonly client: GatewayClient
+  readonly stack?: Stack | undefined
+}
+
 /**
- * The same for commands that need no stack file, only the address that it may hold. A stack file that was not asked
+ * The gateway for commands that need no stack file, only the address that it may hold. A stack file that was not asked
  * for and cannot be read is said and passed over when the command only looks: the developer may be in the middle of
  * writing it. `strict` commands change something, and must not do it at another gateway.
  */
 export async function findGateway(context: Context, { strict }: { strict: boolean }): Promise<GatewayClient> {
-  if (context.flags.gateway !== undefined) return gatewayFor(context)
-  try {
-    return gatewayFor(context, await readStackIfAny(context))
-  } catch (error) {
-    if (strict || context.flags.yaml !== undefined) throw error
+  return isDecisive(context) ? gatewayFor(context) : (await findGatewayAndStack(context, { strict })).client
+}
+
+/** The same, for commands that also look up functions in the stack file. */
+export async function findGatewayAndStack(
+  context: Context,
+  { strict }: { strict: boolean },
+): Promise<FoundGateway> {
+  const stack = await readStackIfAny(context).catch((error: unknown) => {
+    if (context.flags.yaml !== undefined || (strict && !isDecisive(context))) throw error
     const [fact] = asFaasError(error).message.split('\n')
     context.print.note(`warning: the stack file is passed over: ${fact ?? ''}`)
-    return gatewayFor(context)
-  }
+    return undefined
+  })
+  return { client: await gatewayFor(context, stack), stack }
+}
+
+/** True when --gateway says an address that no stack file can outvote. */
+function isDecisive({ flags: { gateway } }: Context): boolean {
+  const other = 'http://stack'
+  return gateway !== undefined && resolveGateway({ flag: gateway, stack: other }) !== other
 }

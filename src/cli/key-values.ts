@@ -2,7 +2,12 @@ import { FaasError } from '../core/errors.ts'
 
 /** The record of repeated `KEY=VALUE` arguments; the last of a key wins, a value may hold `=`. BAD_USAGE. */
 export function readKeyValues(pairs: readonly string[] | undefined, flag: string): Record<string, string> {
-  return Object.fromEntries((pairs ?? []).map((pair) => splitPair(pair, /=/, flag, 'KEY=VALUE')))
+  return Object.fromEntries(readPairs(pairs, flag))
+}
+
+/** The same in order, with every value of a key that comes several times. BAD_USAGE. */
+export function readPairs(pairs: readonly string[] | undefined, flag: string): [string, string][] {
+  return (pairs ?? []).map((pair) => splitPair(pair, /=/, flag, 'KEY=VALUE'))
 }
 
 /** Headers of repeated `Name: value` or, as older faas-cli wrote it, `Name=value`. A name may come twice. BAD_USAGE. */

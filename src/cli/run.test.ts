@@ -3,15 +3,16 @@ import { describe, expect, test } from 'vitest'
 import { cli } from '../../test/support/cli.ts'
 import { startFakeGateway } from '../../test/support/fake-gateway.ts'
 import { COMMANDS } from './command-table.ts'
+import type { Entry } from './command.ts'
 import { globalOptions } from './global-flags.ts'
 
 const entries = COMMANDS.flatMap((group) => group.commands)
-const leaves = entries.flatMap((entry) =>
-  (entry.commands ?? [entry]).map((leaf) => ({
-    words: entry === leaf ? [entry.name] : [entry.name, leaf.name],
-    load: leaf.load,
-  })),
-)
+const leaves = entries.flatMap((entry) => leavesOf(entry, []))
+
+function leavesOf(entry: Entry, above: readonly string[]): { words: string[]; load: Entry['load'] }[] {
+  const words = [...above, entry.name]
+  return entry.commands?.flatMap((child) => leavesOf(child, words)) ?? [{ words, load: entry.load }]
+}
 
 describe('help', () => {
   test('names every command, and is on standard output', async () => {

@@ -1,9 +1,11 @@
 import { CommanderError } from 'commander'
 import { FaasError, asFaasError } from '../core/errors.ts'
 import type { Context } from './command.ts'
+import { COMMANDS } from './command-table.ts'
 import { EXIT, exitCodeOf } from './exit-codes.ts'
 import { Interrupted } from './io.ts'
 import type { Io, StopSignal } from './io.ts'
+import { insteadOf } from './not-here.ts'
 import { makePrint } from './print.ts'
 import type { Print } from './print.ts'
 import { parseCommandLine } from './program.ts'
@@ -43,6 +45,7 @@ async function runCall({ command, args, flags, global }: Call, io: Io): Promise<
     io,
     print,
     flags: global,
+    commands: COMMANDS.flatMap(({ commands }) => commands),
     signal: stop.signal,
     interrupt: () => interrupt('SIGINT'),
   }
@@ -92,9 +95,10 @@ function usageError(error: CommanderError): FaasError {
       remedy: 'See which there are with --help.',
     })
   const [fact = '', ...rest] = error.message.replace(/^error: /, '').split('\n')
+  const unknown = error.code === 'commander.unknownCommand' ? /'(.+)'/.exec(fact)?.[1] : undefined
   const suggestion = /^\((Did you mean .*\?)\)$/.exec(rest.join('\n'))?.[1]
   return new FaasError('BAD_USAGE', {
     message: fact,
-    remedy: suggestion ?? 'See what is accepted with --help.',
+    remedy: insteadOf(unknown ?? '') ?? suggestion ?? 'See what is accepted with --help.',
   })
 }

@@ -17,6 +17,12 @@ export function secretOptions(): Option[] {
   return [
     flag('--from-literal <value>', 'the value itself (seen by others in the list of processes)'),
     flag('--from-file <file>', 'the value is the content of a file'),
+    ...trimOptions(),
+  ]
+}
+
+export function trimOptions(): Option[] {
+  return [
     flag(
       '--trim',
       'take white space off both ends of the value (default: true; --trim=false keeps the bytes)',
@@ -31,13 +37,7 @@ export async function readSecretValue({ io, print }: Context, flags: SecretFlags
     '--from-literal': flags.fromLiteral !== undefined,
     '--from-file': flags.fromFile !== undefined,
   })
-  const value = await read()
-  const kept = flags.trim === false ? value : trim(value)
-  if (kept.byteLength > 0) return kept
-  throw new FaasError('BAD_USAGE', {
-    message: 'the value of the secret is empty',
-    remedy: 'Give one with --from-literal, --from-file or standard input.',
-  })
+  return keepOrTrim(await read(), flags, 'the secret')
 
   async function read(): Promise<Uint8Array> {
     if (flags.fromLiteral !== undefined) return Buffer.from(flags.fromLiteral)
@@ -45,6 +45,21 @@ export async function readSecretValue({ io, print }: Context, flags: SecretFlags
     if (io.stdin.isTTY) print.note('reading the value from the terminal; end it with Ctrl-D')
     return buffer(io.stdin)
   }
+}
+
+/** The bytes of a value, without white space at both ends unless `--trim=false`. BAD_USAGE when nothing is left. */
+export function keepOrTrim(
+  value: Uint8Array,
+  { trim: wanted }: { trim?: boolean },
+  what: string,
+): Uint8Array {
+  const kept = wanted === false ? value : trim(value)
+  if (kept.byteLength > 0) return kept
+  throw new FaasError('BAD_USAGE', {
+    message: `the value of ${what} is empty`,
+    remedy:
+      'Give one with --from-literal, --from-file or standard input; a file of secrets must not be empty.',
+  })
 }
 
 async function readNamed(file: string): Promise<Uint8Array> {

@@ -20,7 +20,6 @@ export function singleOptions(what: 'build' | 'deploy'): Option[] {
     flag('--image <image>', `without a stack file: image to ${what}`),
     flag('--name <name>', 'without a stack file: name of the function'),
   ]
-  if (what === 'deploy') return both
   return [
     ...both,
     flag('--lang <template>', 'without a stack file: template'),

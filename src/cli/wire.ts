@@ -1,3 +1,4 @@
+import { DEFAULT_NAMESPACE } from '../core/function.ts'
 import type { FunctionPhase, FunctionSpec, Problem, Resources } from '../core/function.ts'
 
 // The gateway's JSON as a client meets it (contract 1.3). Fields that only faasdock's gateway sends are optional: a
@@ -56,10 +57,28 @@ export interface WireLog {
   readonly text: string
 }
 
+export interface WireNamespace {
+  readonly name: string
+  readonly labels?: Readonly<Record<string, string>> | null
+  readonly annotations?: Readonly<Record<string, string>> | null
+}
+
+/**
+ * The namespace that a request names: what `--namespace` says, else what the stack file says. Where nobody said
+ * anything nothing is named, and the gateway takes its own default (contract 1.13).
+ */
+export function wireNamespace(
+  { namespace }: { readonly namespace?: string | undefined },
+  flag: string | undefined,
+): string | undefined {
+  return flag ?? (namespace === DEFAULT_NAMESPACE ? undefined : namespace)
+}
+
 /** The body of a deployment. */
-export function toDeployment(spec: FunctionSpec): WireDeployment {
-  const { name, ...rest } = spec
-  return { service: name, ...rest }
+export function toDeployment(spec: FunctionSpec, flag?: string): WireDeployment {
+  const { name, namespace: _, ...rest } = spec
+  const namespace = wireNamespace(spec, flag)
+  return { service: name, ...rest, ...(namespace !== undefined && { namespace }) }
 }
 
 /** The state of a function in one word; worked out from the replicas where the gateway does not say. */

@@ -15,6 +15,12 @@ export interface Toolbox extends AsyncDisposable {
   push(image: string, onOutput: (line: string) => void, signal: AbortSignal): Promise<void>
   /** Templates of the project's `template/` folder below `root`, then the built-in ones that it does not replace. */
   listTemplates(root: string): Promise<readonly TemplateListing[]>
+  /** Fetches templates into the `template/` folder below `root`. TEMPLATE_PULL_FAILED, BAD_TEMPLATE, the signal's reason. */
+  pullTemplates(pull: TemplatePull, signal: AbortSignal): Promise<PulledTemplates>
+  /** `fprocess` of the template of a function; undefined where its template says none or is not here. BAD_TEMPLATE. */
+  templateProcess(source: FunctionSource): Promise<string | undefined>
+  /** The GitHub repository (`owner/name`) that is known to provide a template. */
+  knownRepository(lang: string): string | undefined
   /** Copies the sample handler of a template to the folder `to`. TEMPLATE_NOT_FOUND. */
   copyTemplate(root: string, lang: string, to: string): Promise<CopiedTemplate>
   readonly gc: {
@@ -27,6 +33,28 @@ export interface Toolbox extends AsyncDisposable {
   doctor(): Promise<readonly DoctorCheck[]>
   /** Finds or installs an engine, and pulls or makes the base images that these functions are built on. */
   setup(sources: readonly FunctionSource[], onOutput: (line: string) => void): Promise<void>
+}
+
+export interface TemplatePull {
+  /** Address of a git repository, `owner/name` of one on GitHub, or a folder; a branch or tag behind it as `#NAME`. */
+  readonly source: string
+  /** Where relative folders start. Absolute, as is `root`. */
+  readonly cwd: string
+  readonly root: string
+  /** This one of the repository's templates, instead of all. */
+  readonly only?: string
+  /** Its name in `template/`, when that is another one. */
+  readonly as?: string
+  readonly overwrite: boolean
+}
+
+export interface PulledTemplates {
+  /** Where they are from, without credentials. */
+  readonly repository: string
+  /** Names in `template/`. */
+  readonly written: readonly string[]
+  /** Names of those that were there already and stay as they are. */
+  readonly kept: readonly string[]
 }
 
 interface TemplateListing {

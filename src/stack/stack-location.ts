@@ -76,8 +76,8 @@ async function download(address: string): Promise<Uint8Array> {
   }
 }
 
-/** fetch says only "fetch failed"; why is in its cause. */
-function reasonOf(error: unknown): string {
+/** Why a fetch failed: it says only "fetch failed"; why is in its cause. */
+export function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
   if (!(error.cause instanceof Error)) return error.message
   const code = 'code' in error.cause && typeof error.cause.code === 'string' ? error.cause.code : undefined

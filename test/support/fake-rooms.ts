@@ -1,7 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { HostedApp, HostSettings, Rooms } from '../../src/cli/rooms-contract.ts'
-import type { Leftover, Toolbox } from '../../src/core/toolbox.ts'
+import type { Leftover, TemplatePull, Toolbox } from '../../src/core/toolbox.ts'
 import { systemClock } from '../../src/core/clock.ts'
 import type { FunctionSource } from '../../src/core/builder.ts'
 import { FaasError } from '../../src/core/errors.ts'
@@ -12,15 +12,19 @@ import { Events } from '../../src/engine/events.ts'
 export interface FakeToolbox extends Toolbox {
   readonly built: FunctionSource[]
   readonly pushed: string[]
+  /** What was asked for by `pullTemplates`. */
+  readonly pulls: TemplatePull[]
   leftovers: Leftover[]
 }
 
 export function makeFakeToolbox(parts: Partial<Toolbox> = {}): FakeToolbox {
   const built: FunctionSource[] = []
   const pushed: string[] = []
+  const pulls: TemplatePull[] = []
   const toolbox: FakeToolbox = {
     built,
     pushed,
+    pulls,
     leftovers: [],
     builder: {
       build(source, { onOutput }) {
@@ -49,6 +53,12 @@ export function makeFakeToolbox(parts: Partial<Toolbox> = {}): FakeToolbox {
         { lang: 'go-own', origin: 'project' },
         { lang: 'node22', language: 'Node.js', origin: 'built-in' },
       ]),
+    pullTemplates(pull) {
+      pulls.push(pull)
+      return Promise.resolve({ repository: pull.source, written: [pull.as ?? pull.only ?? 'all'], kept: [] })
+    },
+    templateProcess: ({ lang }) => Promise.resolve(lang === 'node22' ? 'node index.js' : undefined),
+    knownRepository: (lang) => (lang === 'golang-http' ? 'openfaas/golang-http-template' : undefined),
     async copyTemplate(_root, lang, to) {
       if (lang !== 'node22')
         throw new FaasError('TEMPLATE_NOT_FOUND', {

@@ -7,6 +7,7 @@ import { reportFailures } from '../outcomes.ts'
 import { makeProgress } from '../progress.ts'
 import { readSelection, singleOptions } from '../single-function.ts'
 import type { SingleFlags } from '../single-function.ts'
+import { pullMissingTemplates } from '../template-pull.ts'
 import { openToolbox } from './rooms.ts'
 
 interface Flags extends BuildFlags, SingleFlags {
@@ -24,13 +25,14 @@ export const build = defineCommand<Flags>({
   ],
   examples: ['', '-f mobile.yml --filter "*search"', '--parallel 4 --no-cache', '--tag sha'],
   async run(context, _args, flags) {
-    const { functions, root } = await readSelection(context, 'build', flags)
+    const { functions, root, stack } = await readSelection(context, 'build', flags)
     const overridden = await Promise.all(functions.map((fn) => overrideBuild(fn, root, flags)))
     const sources = overridden
       .flatMap((fn) => fn.source ?? [])
       .map((source) => ({ ...source, copy: [...source.copy, ...(flags.copyExtra ?? [])] }))
     if (sources.length === 0) context.print.say('nothing to build: every selected function has a ready image')
     await using toolbox = await openToolbox(context, flags.engine)
+    await pullMissingTemplates(context, toolbox, sources, stack?.templates ?? [], flags)
     using progress = makeProgress(context, flags.quiet === true)
     if (flags.shrinkwrap) {
       for (const source of sources) {

@@ -7,9 +7,11 @@ import { deployFunctions } from '../deploy-functions.ts'
 import { gatewayFor } from '../gateway-for.ts'
 import { reportFailures } from '../outcomes.ts'
 import { makeProgress } from '../progress.ts'
+import { readTemplateOptions, withTemplateProcess } from '../read-template.ts'
 import { readSelection, singleOptions } from '../single-function.ts'
 import type { SingleFlags } from '../single-function.ts'
 import { overrideSpec } from '../spec-flags.ts'
+import { openToolbox } from './rooms.ts'
 
 interface Flags extends DeployFlags, SingleFlags {
   readonly tag?: TagMode
@@ -17,7 +19,7 @@ interface Flags extends DeployFlags, SingleFlags {
 
 /** Selected functions → gateway. */
 export const deploy = defineCommand<Flags>({
-  options: [...deployOptions(), tagOption(), ...singleOptions('deploy')],
+  options: [...deployOptions(), ...readTemplateOptions(), tagOption(), ...singleOptions('deploy')],
   examples: [
     '',
     '-f mobile.yml --filter "*search"',
@@ -30,9 +32,10 @@ export const deploy = defineCommand<Flags>({
     const tagged = await Promise.all(
       functions.map((fn) => overrideBuild(fn, root, { ...flags, buildArg: [] })),
     )
-    const specs = tagged.map(({ spec }) => overrideSpec(spec, flags))
+    const read = await withTemplateProcess(tagged, flags, () => openToolbox(context))
+    const specs = read.map(({ spec }) => overrideSpec(spec, flags))
     using progress = makeProgress(context, false)
-    const outcomes = await deployFunctions(context, gatewayFor(context, stack), specs, wish, progress)
+    const outcomes = await deployFunctions(context, await gatewayFor(context, stack), specs, wish, progress)
     progress[Symbol.dispose]()
     if (context.print.json)
       context.print.value(outcomes.flatMap((one) => (one.ok ? { name: one.name, ...one.result } : [])))

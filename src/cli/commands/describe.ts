@@ -1,8 +1,9 @@
 import { defineCommand } from '../command.ts'
 import { functionUrl } from '../deploy-functions.ts'
-import { findGateway } from '../gateway-for.ts'
+import { findGatewayAndStack } from '../gateway-for.ts'
 import { stateText } from '../state-text.ts'
 import { padEnd } from '../text-width.ts'
+import { wireNamespace } from '../wire.ts'
 import type { WireFunction } from '../wire.ts'
 
 /** One function: what is wanted, what is there, and why they differ. */
@@ -11,18 +12,30 @@ export const describe = defineCommand({
   examples: ['m-search', 'm-search --json'],
   async run(context, [name = '']) {
     const { print } = context
-    const client = await findGateway(context, { strict: false })
-    const fn = await client.get(name, context.flags.namespace, true)
+    const { client, stack } = await findGatewayAndStack(context, { strict: false })
+    const known = stack?.functions.find(({ spec }) => spec.name === name)?.spec
+    const namespace = wireNamespace(known ?? {}, context.flags.namespace)
+    const fn = await client.get(name, namespace, true)
     // A single status need not count invocations (contract 1.7): the list does.
-    const listed = (await client.list(context.flags.namespace)).find((one) => one.name === fn.name)
+    const listed = (await client.list(namespace)).find((one) => one.name === fn.name)
     const whole: WireFunction = { ...fn, invocationCount: listed?.invocationCount ?? fn.invocationCount ?? 0 }
-    if (print.json) print.value(whole)
+    if (print.json) print.value({ ...whole, ...faasCliFields(whole, functionUrl(client.url, fn)) })
     else
       for (const [key, value] of rows(whole, client.url, stateText(whole, print.colors)))
         print.line(`${padEnd(`${key}:`, 20)}${value}`.trimEnd())
     return 0
   },
 })
+
+/** What faas-cli's JSON has besides, under faas-cli's names, for scripts that read them. */
+function faasCliFields(fn: WireFunction, url: string): Record<string, string | number> {
+  return {
+    Status: (fn.availableReplicas ?? 0) > 0 ? 'Ready' : 'Not Ready',
+    InvocationCount: fn.invocationCount ?? 0,
+    URL: url,
+    AsyncURL: url.replace('/function/', '/async-function/'),
+  }
+}
 
 function rows(fn: WireFunction, gateway: string, state: string): [string, string][] {
   const url = functionUrl(gateway, fn)

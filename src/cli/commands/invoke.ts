@@ -2,12 +2,17 @@ import { createHmac } from 'node:crypto'
 import { buffer } from 'node:stream/consumers'
 import { FaasError } from '../../core/errors.ts'
 import { parseRef } from '../../core/function.ts'
+import type { Stack } from '../../core/stack.ts'
 import { defineCommand, flag, listFlag } from '../command.ts'
 import type { Context } from '../command.ts'
 import { EXIT } from '../exit-codes.ts'
-import { findGateway } from '../gateway-for.ts'
-import { readHeaders, readKeyValues } from '../key-values.ts'
+import type { GatewayClient, Invocation } from '../gateway-client.ts'
+import { findGatewayAndStack } from '../gateway-for.ts'
+import { readText } from '../http.ts'
+import type { HttpAnswer } from '../http.ts'
+import { readHeaders, readPairs } from '../key-values.ts'
 import { readBody } from '../read-body.ts'
+import { wireNamespace } from '../wire.ts'
 
 interface Flags {
   readonly async?: boolean
@@ -20,6 +25,7 @@ interface Flags {
   readonly include?: boolean
   readonly sign?: string
   readonly key?: string
+  readonly auth?: boolean
 }
 
 /** Standard input → function → standard output, byte for byte. */
@@ -28,7 +34,7 @@ export const invoke = defineCommand<Flags>({
   options: [
     flag('-a, --async', 'put the call into the queue'),
     flag('-m, --method <method>', 'HTTP method (default: POST)'),
-    listFlag('-H, --header <header>', 'send a header, "Name: value"'),
+    listFlag('-H, --header <header>', 'send a header, "Name: value" or Name=value'),
     listFlag('--query <key=value>', 'add to the query string'),
     flag('--content-type <type>', 'type of the body (default: text/plain)'),
     flag('--path <path>', 'path behind the function, e.g. /v1/users'),
@@ -36,43 +42,43 @@ export const invoke = defineCommand<Flags>({
     flag('-i, --include', "show the answer's status and headers on standard error"),
     flag('--sign <header>', 'send an HMAC-SHA256 of the body in this header'),
     flag('--key <key>', 'key of --sign'),
+    flag('--auth', 'send a token for the function, exchanged at the gateway for --token or a kept login'),
   ],
   details:
-    'The body is read from standard input, and the answer written as it is. Exit code 1 when the function answers with a status of 400 or more.',
+    "The body is read from standard input, and the answer written as it is; GET, HEAD and OPTIONS have a body only with --data. The gateway's login is not sent to functions. Exit code 1 when the function answers with anything but 2xx: redirects are not followed.",
   examples: [
     'pinyin < words.txt',
     'm-search -m GET --query q=中文',
     'pinyin -d 中文',
-    'report --async -d "{}" --content-type application/json',
+    'report --async -d "{}" --content-type application/json -H "X-Callback-Url: http://gateway:8080/function/done"',
+    'hook --sign X-Hub-Signature-256 --key s3cr3t < event.json',
   ],
   async run(context, [name = ''], flags) {
     const { print } = context
-    const client = await findGateway(context, { strict: true })
+    const { client, stack } = await findGatewayAndStack(context, { strict: true })
     const method = (flags.method ?? 'POST').toUpperCase()
+    if (flags.auth === true) refuseWithoutToken(client)
     const body = await bodyFor(context, method, flags)
-    const answer = await client.invoke({
-      ref: name.includes('.') ? parseRef(name) : { name, namespace: context.flags.namespace },
+    const invocation: Invocation = {
+      ref: refOf(name, context.flags.namespace, stack),
       method,
       async: flags.async === true,
-      query: new URLSearchParams(readKeyValues(flags.query, '--query')).toString(),
+      query: new URLSearchParams(readPairs(flags.query, '--query')).toString(),
       path: flags.path === undefined ? '' : flags.path.replace(/^\/?/, '/'),
-      headers: {
-        'content-type': flags.contentType ?? 'text/plain',
-        ...signature(flags, body),
-        ...readHeaders(flags.header),
-      },
+      headers: { ...contentType(flags), ...signature(flags, body) },
       body,
-    })
+    }
+    const answer = await call(client, invocation, flags.auth === true)
     if (flags.include) {
       print.note(`HTTP ${answer.status}`)
       for (const [header, value] of Object.entries(answer.headers)) print.note(`${header}: ${String(value)}`)
     }
-    const failed = answer.status >= 400
+    const failed = answer.status < 200 || answer.status > 299
     // What failed is still the function's answer; it goes where it can be read, never into the next program's input.
     const write = failed
       ? (chunk: Uint8Array) => print.noteBytes(chunk)
       : (chunk: Uint8Array) => print.bytes(chunk)
-    if (failed) print.note(`${name} answered ${answer.status}:`)
+    if (failed) print.note(`${name} answered ${answer.status}${whereTo(answer)}:`)
     for await (const chunk of answer.body) await write(chunk)
     if (answer.status === 202 && flags.async) print.note('accepted: the call is in the queue')
     return failed ? EXIT.failed : EXIT.ok
@@ -80,6 +86,39 @@ export const invoke = defineCommand<Flags>({
 })
 
 type Body = Uint8Array | AsyncIterable<Uint8Array>
+
+/** `name.namespace`, else `--namespace`, else what the stack file says of a function of that name. */
+function refOf(name: string, flag: string | undefined, stack: Stack | undefined): Invocation['ref'] {
+  if (name.includes('.')) return parseRef(name)
+  const known = stack?.functions.find(({ spec }) => spec.name === name)?.spec
+  return { name, namespace: wireNamespace(known ?? {}, flag) }
+}
+
+/** What OpenFaaS' watchdogs say when only a token for the function lets in. */
+const FUNCTION_REALM = 'realm="IAM function invoke"'
+
+async function call(client: GatewayClient, invocation: Invocation, auth: boolean): Promise<HttpAnswer> {
+  const withToken = async (): Promise<HttpAnswer> => {
+    const authorization = `Bearer ${await client.functionToken(invocation.ref)}`
+    return client.invoke({ ...invocation, headers: { ...invocation.headers, authorization } })
+  }
+  if (auth) return withToken()
+  const answer = await client.invoke(invocation)
+  const asksForToken =
+    answer.status === 401 && answer.headers['www-authenticate']?.includes(FUNCTION_REALM) === true
+  // A body that streamed is gone, and without a token there is nothing to exchange.
+  if (!asksForToken || !client.hasBearer || !(invocation.body instanceof Uint8Array)) return answer
+  await readText(answer)
+  return withToken()
+}
+
+function refuseWithoutToken(client: GatewayClient): void {
+  if (client.hasBearer) return
+  throw new FaasError('BAD_USAGE', {
+    message: '--auth needs a bearer token, and none is known for this gateway',
+    remedy: 'Give one with --token. A user and password are the gateway’s, and are never sent to a function.',
+  })
+}
 
 function bodyFor({ io, print }: Context, method: string, { data, sign }: Flags): Promise<Body> {
   if (data !== undefined) return Promise.resolve(Buffer.from(data))
@@ -90,6 +129,13 @@ function bodyFor({ io, print }: Context, method: string, { data, sign }: Flags):
   return sign === undefined ? readBody(io.stdin) : buffer(io.stdin)
 }
 
+/** A type that is asked for by name goes before one among the headers, and both before the usual one. */
+function contentType({ contentType, header }: Flags): Record<string, string | string[]> {
+  const headers = readHeaders(header)
+  if (contentType !== undefined) return { ...headers, 'content-type': contentType }
+  return { 'content-type': 'text/plain', ...headers }
+}
+
 function signature({ sign, key }: Flags, body: Body): Record<string, string> {
   if (sign === undefined && key === undefined) return {}
   if (sign === undefined || key === undefined || !(body instanceof Uint8Array))
@@ -98,4 +144,9 @@ function signature({ sign, key }: Flags, body: Body): Record<string, string> {
       remedy: 'Give the name of the header with --sign and the key with --key.',
     })
   return { [sign.toLowerCase()]: `sha256=${createHmac('sha256', key).update(body).digest('hex')}` }
+}
+
+/** A redirect is the caller's to follow. */
+function whereTo({ status, headers: { location } }: HttpAnswer): string {
+  return status >= 300 && status < 400 && location !== undefined ? ` and points to ${location}` : ''
 }

@@ -155,7 +155,7 @@ describe('deploy', () => {
       JSON.parse(gateway.seen.find(({ line }) => line.startsWith('POST'))?.body.toString() ?? ''),
     ).toEqual({
       service: 'a',
-      namespace: 'openfaas-fn',
+      envProcess: 'node index.js',
       image: 'team/a:1',
       labels: { a: '2' },
       annotations: { topic: 't' },

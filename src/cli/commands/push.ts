@@ -1,7 +1,7 @@
 import { FaasError } from '../../core/errors.ts'
 import { engineOption, overrideBuild, tagOption } from '../build-flags.ts'
 import type { TagMode } from '../image-tag.ts'
-import { defineCommand, numberFlag } from '../command.ts'
+import { defineCommand, flag, numberFlag } from '../command.ts'
 import { reportFailures } from '../outcomes.ts'
 import { makeProgress } from '../progress.ts'
 import { pushFunctions } from '../push-functions.ts'
@@ -11,6 +11,7 @@ import { openToolbox } from './rooms.ts'
 interface Flags {
   readonly parallel?: number
   readonly tag?: TagMode
+  readonly quiet?: boolean
   readonly engine?: string
 }
 
@@ -19,6 +20,7 @@ export const push = defineCommand<Flags>({
   options: [
     numberFlag('--parallel <n>', 'how many pushes at once (default: 2)', 1),
     tagOption(),
+    flag('--quiet', "do not show the pushes' output"),
     engineOption(),
   ],
   examples: ['', '--filter "*search" --tag sha'],
@@ -32,7 +34,7 @@ export const push = defineCommand<Flags>({
         remedy: 'Select functions that have a lang and no skip_build.',
       })
     await using toolbox = await openToolbox(context, flags.engine)
-    using progress = makeProgress(context, false)
+    using progress = makeProgress(context, flags.quiet === true)
     const images = built.map(({ spec }) => spec)
     const outcomes = await pushFunctions(context, toolbox, images, flags.parallel ?? 2, progress)
     progress[Symbol.dispose]()

@@ -4,6 +4,7 @@ import { findGateway, gatewayFor } from '../gateway-for.ts'
 import type { GatewayClient } from '../gateway-client.ts'
 import { settle, reportFailures } from '../outcomes.ts'
 import { readStackFor } from '../stack-for.ts'
+import { wireNamespace } from '../wire.ts'
 
 /** The named functions, or those of the stack file, leave the gateway. */
 export const remove = defineCommand({
@@ -34,5 +35,9 @@ async function select(context: Context, names: readonly string[]): Promise<Selec
     return { client, wanted: names.map((name) => ({ name, namespace: context.flags.namespace })) }
   }
   const stack = await readStackFor(context, 'trust')
-  return { client: gatewayFor(context, stack), wanted: stack.functions.map(({ spec }) => spec) }
+  const wanted = stack.functions.map(({ spec }) => ({
+    name: spec.name,
+    namespace: wireNamespace(spec, context.flags.namespace),
+  }))
+  return { client: await gatewayFor(context, stack), wanted }
 }

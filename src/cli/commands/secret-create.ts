@@ -1,6 +1,7 @@
 import { FaasError } from '../../core/errors.ts'
 import { defineCommand, flag } from '../command.ts'
 import { findGateway } from '../gateway-for.ts'
+import { warnPlainText } from '../plain-text.ts'
 import { readSecretValue, secretOptions } from '../secret-value.ts'
 import type { SecretFlags } from '../secret-value.ts'
 
@@ -16,6 +17,7 @@ export const secretCreate = defineCommand<Flags>({
   async run(context, [name = ''], flags) {
     const value = await readSecretValue(context, flags)
     const client = await findGateway(context, { strict: true })
+    warnPlainText(context, client.url)
     const secret = { name, namespace: context.flags.namespace, value }
     try {
       await client.createSecret(secret)

@@ -10,7 +10,11 @@ interface Flags {
 
 /** This program's version, and the gateway's when one answers: no gateway is no failure here. */
 export const version = defineCommand<Flags>({
-  options: [flag('--short-version', 'the version of this program and nothing else')],
+  options: [
+    flag('--short-version', 'the version of this program and nothing else'),
+    flag('--warn-update', 'accepted and without effect: no other address is asked for newer versions'),
+    flag('--no-warn-update').hideHelp(),
+  ],
   examples: ['', '--json'],
   async run(context, _args, flags) {
     const { print } = context
@@ -24,10 +28,7 @@ export const version = defineCommand<Flags>({
       throw error
     })
     if (print.json) {
-      print.value({
-        client: { version: VERSION, node: process.version },
-        gateway: gateway && { url: client.url, ...gateway },
-      })
+      print.value(versionJson(client.url, gateway))
       return 0
     }
     print.line(`client    ${VERSION} (Node ${process.version.slice(1)}, ${process.platform} ${process.arch})`)
@@ -37,6 +38,23 @@ export const version = defineCommand<Flags>({
     return 0
   },
 })
+
+/** In faas-cli's shape, with what the gateway said besides. */
+function versionJson(uri: string, info: WireInfo | undefined): Record<string, unknown> {
+  const { version, provider, arch } = info ?? {}
+  return {
+    cli: { commit: '', version: VERSION, node: process.version },
+    ...(info && {
+      gateway: { uri, version: version?.release, sha: version?.sha, arch },
+      provider: {
+        name: provider?.provider,
+        orchestration: provider?.orchestration,
+        version: provider?.version?.release,
+        sha: provider?.version?.sha,
+      },
+    }),
+  }
+}
 
 function gatewayText({ version: own, provider, arch }: WireInfo): string {
   const runs = [
