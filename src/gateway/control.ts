@@ -41,8 +41,10 @@ export function controlHandler(parts: ControlParts, asks: Login | undefined, sto
   app.use(measure(parts.metrics, (path, method) => router.match(path, method).pathAndMethod[0]?.path))
   app.use(errors(log))
   app.use(cleanPath)
-  app.use(asks ? login(asks) : host(parts.allowedHosts))
+  if (!asks) app.use(host(parts.allowedHosts))
+  // Before the login: a browser asks whether it may ask without one.
   app.use(origin(parts.allowedOrigins))
+  if (asks) app.use(login(asks))
   app.use(unmatched)
   app.use(router.routes())
   // A client that hangs up half-way is no event; everything else went through the errors middleware.

@@ -20,7 +20,7 @@ export interface TestApp extends AsyncDisposable {
 /** The whole platform in this process, on a free port, over the memory provider. */
 export async function useApp(
   images: Readonly<Record<string, MemoryImage>>,
-  flags: Readonly<Record<string, string | number>> = {},
+  flags: Readonly<Record<string, string | number | boolean>> = {},
 ): Promise<TestApp> {
   const folder = await makeFolder()
   const provider = new MemoryProvider({ images, drainMs: 500 })

@@ -41,7 +41,7 @@ export function pageHtml(release: string): string {
 <li><code>/system/logs?name=NAME</code>: what a function writes</li>
 <li><a href="/metrics">/metrics</a>: for Prometheus</li>
 </ul>
-<p class="quiet">Manual: <code>faasdock --help</code>, and <code>docs/cli.md</code> in the package.</p>
+<p class="quiet">Manual: <code>faasdock --help</code></p>
 </main>
 <script src="page.js" defer></script>
 </body>
