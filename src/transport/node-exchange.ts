@@ -188,9 +188,9 @@ export class NodeExchange {
     }
     this.#body = body[Symbol.asyncIterator]()
     for (;;) {
-      const { done, value } = await this.#body.next()
-      if (done === true || this.#isOver) return
-      if (to.write(value)) continue
+      const piece = await this.#body.next()
+      if (piece.done === true || this.#isOver) return
+      if (to.write(piece.value)) continue
       this.#waitForAnswer()
       await drained(to)
       if (!this.#isAnswered) clearTimeout(this.#limit)
