@@ -23,11 +23,13 @@ export function host(allowed: readonly string[]): Middleware {
     OWN_NAMES.has(name) || name.endsWith('.localhost') || isIP(name) !== 0 || allowed.includes(name)
   return async function checkHost(ctx, next) {
     const given = ctx.get('host')
-    if (isOwn(hostName(given))) return next()
-    throw new FaasError('FORBIDDEN_HOST', {
-      message: `this gateway does not serve requests with Host ${JSON.stringify(given)}`,
-      remedy: 'Call it by address or as localhost, or allow the name: --allowed-host NAME.',
-    })
+    if (!isOwn(hostName(given))) {
+      throw new FaasError('FORBIDDEN_HOST', {
+        message: `this gateway does not serve requests with Host ${JSON.stringify(given)}`,
+        remedy: 'Call it by address or as localhost, or allow the name: --allowed-host NAME.',
+      })
+    }
+    await next()
   }
 }
 

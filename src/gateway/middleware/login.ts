@@ -9,11 +9,13 @@ const PROTECTED = /^\/(system|ui|metrics)(\/|$)/i
 export function login({ user, password }: Login): Middleware {
   const [wantedUser, wantedPassword] = [digest(user), digest(password)]
   return async function checkLogin(ctx, next) {
-    if (!PROTECTED.test(ctx.path)) return next()
     const given = readBasic(ctx.get('authorization'))
     const isUser = timingSafeEqual(digest(given?.user ?? ''), wantedUser)
     const isPassword = timingSafeEqual(digest(given?.password ?? ''), wantedPassword)
-    if (given && isUser && isPassword) return next()
+    if ((given && isUser && isPassword) || !PROTECTED.test(ctx.path)) {
+      await next()
+      return
+    }
     ctx.status = 401
     ctx.type = 'text/plain; charset=utf-8'
     ctx.set('WWW-Authenticate', 'Basic realm="Restricted"')

@@ -10,18 +10,14 @@ export function measure(
   routeOf: (path: string, method: string) => string | RegExp | undefined,
 ): Middleware {
   return async function measureControl(ctx, next) {
-    if (!ctx.path.startsWith('/system/')) return next()
-    const startedAt = performance.now()
-    const route = routeOf(ctx.path, ctx.method)
-    const method = METHODS.has(ctx.method) ? ctx.method : 'OTHER'
-    ctx.res.once('close', () =>
-      metrics.asked(
-        method,
-        route === undefined ? 'unknown' : String(route),
-        ctx.res.statusCode,
-        (performance.now() - startedAt) / 1000,
-      ),
-    )
+    if (ctx.path.startsWith('/system/')) {
+      const startedAt = performance.now()
+      const route = String(routeOf(ctx.path, ctx.method) ?? 'unknown')
+      const method = METHODS.has(ctx.method) ? ctx.method : 'OTHER'
+      ctx.res.once('close', () =>
+        metrics.asked(method, route, ctx.res.statusCode, (performance.now() - startedAt) / 1000),
+      )
+    }
     await next()
   }
 }

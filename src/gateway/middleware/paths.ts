@@ -4,7 +4,10 @@ import type { Context, Middleware, Next } from 'koa'
 /** A doubled slash or a dot segment is answered with the way to the cleaned path, as Go's router does (contract 1.1). */
 export const cleanPath: Middleware = async function cleanPath(ctx, next) {
   const clean = cleaned(ctx.path)
-  if (clean === ctx.path) return next()
+  if (clean === ctx.path) {
+    await next()
+    return
+  }
   ctx.status = 301
   // A browser reads a backslash as a slash, and two of them as the start of another host.
   ctx.set('Location', clean.replaceAll('\\', '%5C') + ctx.search)
