@@ -12,7 +12,7 @@ interface Instruction {
   readonly line: number
 }
 
-type Args = Readonly<Record<string, string>>
+export type Args = Readonly<Record<string, string>>
 
 /** What BuildKit declares before the first FROM without being asked, and the classic builder does not. */
 const PLATFORM_ARGS = /\$\{?((?:TARGET|BUILD)(?:PLATFORM|OS|ARCH|VARIANT))\b/g
@@ -24,23 +24,16 @@ const PLATFORM_ARGS = /\$\{?((?:TARGET|BUILD)(?:PLATFORM|OS|ARCH|VARIANT))\b/g
 export function baseImages(dockerfile: string, args: Args): readonly BaseImage[] {
   const bases = new Map<string, BaseImage>()
   const stages = new Set<string>(['scratch'])
-  const variables: Record<string, string> = {}
-  let hasFrom = false
+  const variables = openingArgs(dockerfile, args)
   const add = (image: string, platform?: string): void => {
     if (image === '' || image.includes('$') || stages.has(image.toLowerCase()) || bases.has(image)) return
     bases.set(image, { image, ...(platform !== undefined && platform !== '' && { platform }) })
   }
   for (const { keyword, rest } of instructions(dockerfile)) {
-    if (keyword === 'ARG' && !hasFrom) declare(rest, args, variables)
     if (keyword === 'FROM') {
-      hasFrom = true
-      const words = rest.split(/\s+/)
-      const platform = words.find((word) => word.startsWith('--platform='))?.slice('--platform='.length)
-      const [image = '', as = '', stage = ''] = words.filter((word) => !word.startsWith('--'))
-      // Platform arguments have values without being declared: BuildKit's own, or ours.
-      const known = { ...platformOnly(args), ...variables }
-      add(expand(image, known), platform === undefined ? undefined : expand(platform, known))
-      if (as.toUpperCase() === 'AS') stages.add(stage.toLowerCase())
+      const { image, platform, stage } = fromOf(rest, variables)
+      add(image, platform)
+      if (stage !== '') stages.add(stage.toLowerCase())
     }
     if (keyword === 'COPY' || keyword === 'ADD' || keyword === 'RUN') {
       for (const [, from = ''] of rest.matchAll(/--(?:from=|mount=\S*?\bfrom=)([^\s,]+)/g)) {
@@ -49,6 +42,32 @@ export function baseImages(dockerfile: string, args: Args): readonly BaseImage[]
     }
   }
   return [...bases.values()]
+}
+
+/** A FROM line with variables put in; `stage` is empty where it gives no name. */
+export function fromOf(
+  rest: string,
+  variables: Args,
+): { readonly image: string; readonly platform?: string; readonly stage: string } {
+  const words = rest.split(/\s+/)
+  const platform = words.find((word) => word.startsWith('--platform='))?.slice('--platform='.length)
+  const [image = '', as = '', stage = ''] = words.filter((word) => !word.startsWith('--'))
+  return {
+    image: expand(image, variables),
+    ...(platform !== undefined && { platform: expand(platform, variables) }),
+    stage: as.toUpperCase() === 'AS' ? stage : '',
+  }
+}
+
+/** What variables of FROM lines mean: the arguments declared before the first one. */
+export function openingArgs(dockerfile: string, args: Args): Args {
+  const variables: Record<string, string> = {}
+  for (const { keyword, rest } of instructions(dockerfile)) {
+    if (keyword === 'FROM') break
+    if (keyword === 'ARG') declare(rest, args, variables)
+  }
+  // Platform arguments have values without being declared: BuildKit's own, or ours.
+  return { ...platformOnly(args), ...variables }
 }
 
 /**
@@ -79,7 +98,7 @@ export function declaredArgs(dockerfile: string): ReadonlySet<string> {
 }
 
 /** Instructions with continued lines joined and comments dropped. Here-documents are not told apart: they hold no FROM. */
-function instructions(dockerfile: string): readonly Instruction[] {
+export function instructions(dockerfile: string): readonly Instruction[] {
   const escape = /^#\s*escape\s*=\s*`/im.test(dockerfile) ? '`' : '\\'
   const found: Instruction[] = []
   let pending: { text: string; line: number } | undefined

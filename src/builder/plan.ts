@@ -12,9 +12,11 @@ import { contentHash, FileHashes, hashFiles } from './content-hash.ts'
 import { assembleContext, IMAGE_LAYOUT } from './context.ts'
 import { declaredArgs, declarePlatformArgs } from './dockerfile.ts'
 import { dropOptionalMounts } from './optional-mounts.ts'
+import { makePreferredImages } from './preferred-images.ts'
 import { isDockerfileLang, resolveTemplate } from './template.ts'
 import type { Template } from './template.ts'
 import type { ContextEntry } from './tree.ts'
+import { dropUnusedStages } from './unused-stages.ts'
 
 type Args = Readonly<Record<string, string>>
 
@@ -52,25 +54,28 @@ export function makePlanner({
   registryConfig,
 }: PlannerOptions): PlanBuild {
   const hashes = new FileHashes()
+  const preferred = makePreferredImages(engine, registryConfig)
   let architecture: string | undefined
 
   return async (source, { signal, pull }, onOutput) => {
     const template = await resolveTemplate(source, templates)
-    const contentOnly = contentArgs(source, template)
+    const given = contentArgs(source, template)
+    const contentOnly = { ...(await preferred(template.preferredImages, given, signal, onOutput)), ...given }
     const secrets = await checkSecrets(source, template, env)
     const { tree, warnings } = await assembleContext(source, template, IMAGE_LAYOUT, signal)
     for (const warning of warnings) onOutput(`warning: ${warning}`)
     const entries = tree.list()
     const written = await readDockerfile(entries, source, template)
     const method = await chooseMethod(buildkitNeeds(source, template))
-    const dockerfile = method.kind === 'classic' ? forClassicBuilder(written) : written
     architecture ??= (await engineFacts(engine)).architecture
     const platform = platformArgs('linux', architecture)
+    const known = { ...platform, ...contentOnly }
+    const dockerfile = method.kind === 'classic' ? forClassicBuilder(written, known) : written
     const fileHashes = await hashFiles(entries, hashes, signal)
     const bases = await resolveBases({
       engine,
       dockerfile,
-      args: { ...platform, ...contentOnly },
+      args: known,
       name: source.name,
       pull: pull === true ? 'always' : method.kind === 'classic' ? 'missing' : 'never',
       registryConfig,
@@ -101,8 +106,8 @@ export function makePlanner({
 }
 
 /** One Dockerfile serves both builders: what the classic one lacks and a build can do without is taken out. */
-function forClassicBuilder(dockerfile: string): string {
-  return dropOptionalMounts(declarePlatformArgs(dockerfile))
+function forClassicBuilder(dockerfile: string, args: Args): string {
+  return dropUnusedStages(dropOptionalMounts(declarePlatformArgs(dockerfile)), args)
 }
 
 async function readDockerfile(

@@ -22,9 +22,10 @@ const templateYmlSchema = z.object({
   handler_folder: optional(z.string()),
   mount_ssh: optional(z.boolean()),
   languages: optional(z.record(z.string(), z.record(z.string(), scalar).nullable())),
+  preferred_images: optional(z.record(z.string(), z.string().min(1))),
 })
 
-/** A template.yml, read (contract 5.3), with our own `languages`. */
+/** A template.yml, read (contract 5.3), with our own `languages` and `preferred_images`. */
 export interface TemplateYml {
   readonly language?: string
   readonly fprocess?: string
@@ -36,6 +37,8 @@ export interface TemplateYml {
   readonly mountSsh: boolean
   /** Lang → build arguments, for a template that serves several langs. */
   readonly languages: ReadonlyMap<string, Readonly<Record<string, string>>>
+  /** Build argument → image that it names where that image can be had; the Dockerfile does without otherwise. */
+  readonly preferredImages: Readonly<Record<string, string>>
 }
 
 /**
@@ -69,6 +72,7 @@ export async function readTemplateYml(folder: string): Promise<TemplateYml> {
     handlerFolder: handlerFolder(yml.handler_folder, file),
     mountSsh: yml.mount_ssh ?? false,
     languages: new Map(Object.entries(yml.languages ?? {}).map(([lang, args]) => [lang, args ?? {}])),
+    preferredImages: yml.preferred_images ?? {},
   }
 }
 
@@ -86,7 +90,8 @@ function bad(file: string, mistakes: readonly string[], cause?: unknown): FaasEr
     message: [`${file} has ${mistakes.length === 1 ? 'a mistake' : 'mistakes'}:`, ...mistakes].join('\n  '),
     remedy:
       'Correct it; it may have language, fprocess, welcome_message, handler_folder (texts), mount_ssh (true or false), ' +
-      'build_options (a list of name and packages) and languages (lang: build arguments).',
+      'build_options (a list of name and packages), languages (lang: build arguments) and preferred_images (build ' +
+      'argument: image).',
     cause,
   })
 }

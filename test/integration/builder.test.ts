@@ -132,6 +132,38 @@ describeDocker('the image builder', () => {
       expect(await run(source.image, 'cat', '/said')).toBe('none\n')
     })
 
+    test('gives a build argument for an image that can be had, and builds without one that cannot', async () => {
+      const { folder, source } = await makeProject(
+        GIVEN,
+        'ARG NEAR=none\nARG FAR=none\nRUN echo $NEAR $FAR >/said',
+      )
+      await using _ = folder
+      await folder.write({
+        'template/test/template.yml': `preferred_images: { NEAR: '${GIVEN.base}', FAR: 'localhost:1/far:1' }`,
+      })
+      const lines: string[] = []
+      const builder = makeBuilder({ builder: kind })
+      await builder.build(source, { signal: never, onOutput: (line) => lines.push(line) })
+      expect(await run(source.image, 'cat', '/said')).toBe(`${GIVEN.base} none\n`)
+      expect(lines).toContainEqual(
+        expect.stringContaining('localhost:1/far:1 cannot be pulled; building without it'),
+      )
+      const own = { ...source, buildArgs: { NEAR: 'mine' } }
+      await builder.build(own, { signal: never })
+      expect(await run(source.image, 'cat', '/said')).toBe('mine none\n')
+    })
+
+    test('makes only the stages that the last one needs', async () => {
+      const { folder, source } = await makeProject(
+        GIVEN,
+        `FROM ${GIVEN.base}\n${MARKS}\nRUN exit 1\nFROM localhost:1/far:1\nFROM ${GIVEN.base}\n${MARKS}\nCOPY function /f`,
+      )
+      await using _ = folder
+      expect(await makeBuilder({ builder: kind }).build(source, { signal: never })).toMatchObject({
+        cached: false,
+      })
+    })
+
     test('puts template, handler and copies where the contract says, modes kept and ignored files left out', async () => {
       const { folder, source } = await makeProject(GIVEN, 'COPY . /ctx')
       await using _ = folder
