@@ -5,6 +5,8 @@ import { FaasError } from '../core/errors.ts'
 import { DEFAULT_NAMESPACE } from '../core/function.ts'
 import type { FunctionRef, Revision } from '../core/function.ts'
 import type { DesiredFunction, FunctionStore, Namespace, NamespaceStore, Registry } from '../core/registry.ts'
+import type { CallStore } from '../core/call.ts'
+import { callStore } from './call-store.ts'
 import { migrate } from './migrate.ts'
 import { SecretFiles } from './secret-files.ts'
 
@@ -46,6 +48,7 @@ export class SqliteRegistry implements Registry {
   readonly functions: FunctionStore
   readonly namespaces: NamespaceStore
   readonly secrets: SecretFiles
+  readonly calls: CallStore
   readonly #db: Database.Database
 
   constructor(db: Database.Database, secrets: SecretFiles) {
@@ -53,6 +56,7 @@ export class SqliteRegistry implements Registry {
     this.secrets = secrets
     this.functions = functionStore(db)
     this.namespaces = namespaceStore(db)
+    this.calls = callStore(db)
     this.instance = instanceOf(db)
   }
 

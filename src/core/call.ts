@@ -1,0 +1,81 @@
+import type { FunctionRef } from './function.ts'
+
+/**
+ * `queued`: nobody has begun it. `waiting`: it failed and is tried again later. `failed`: it ended with an answer that
+ * is an error and is not tried again. `dead`: its attempts are used up, or its function is gone; it is kept to be looked at.
+ */
+export type CallState = 'queued' | 'running' | 'waiting' | 'succeeded' | 'failed' | 'dead' | 'cancelled'
+
+/** What is known of an async call. Times are milliseconds since the epoch. */
+export interface CallRecord {
+  readonly id: string
+  readonly ref: FunctionRef
+  readonly queue: string
+  /** Path and query as the function sees them. */
+  readonly path: string
+  readonly state: CallState
+  readonly queuedAt: number
+  /** Of the first attempt. */
+  readonly startedAt?: number
+  readonly endedAt?: number
+  /** When a waiting call is tried again. */
+  readonly dueAt?: number
+  /** Attempts that have ended. */
+  readonly attempts: number
+  /** Of the last answer. */
+  readonly status?: number
+  /** Why the last attempt came to nothing, where there was no answer. */
+  readonly problem?: string
+  /** The last attempts, oldest first. */
+  readonly history: readonly Attempt[]
+  readonly callback?: CallbackRecord
+  /** Where its message stands in the queue, or its letter among the dead ones. */
+  readonly position?: number
+}
+
+/** One try at a call. */
+export interface Attempt {
+  readonly at: number
+  readonly seconds: number
+  /** As a caller would have seen it; 503 and 504 where the function could not be reached or did not answer in time. */
+  readonly status: number
+  readonly problem?: string
+}
+
+export interface CallbackRecord {
+  readonly url: string
+  readonly state: 'waiting' | 'delivered' | 'failed'
+  readonly attempts: number
+  readonly status?: number
+  readonly problem?: string
+}
+
+export interface CallQuery {
+  readonly id?: string
+  readonly ref?: FunctionRef
+  readonly states?: readonly CallState[]
+  readonly limit: number
+}
+
+/** Call records and switches of queues. A view: what is delivered is the queue's matter alone. */
+export interface CallStore {
+  /** Creates or replaces, all at once. */
+  write(records: readonly CallRecord[]): void
+  /** Every call of that id: one for each function that it was sent to. */
+  get(id: string): readonly CallRecord[]
+  /** Newest first. */
+  list(query: CallQuery): readonly CallRecord[]
+  /** Of calls that have not ended: when the oldest of each function was queued. */
+  oldest(): ReadonlyMap<string, number>
+  counts(): ReadonlyMap<CallState, number>
+  /** Forgets ended calls: those before `endedBefore`, and the oldest beyond `keep`. Dead letters stay. At most `limit` at a time. */
+  prune(keep: number, endedBefore: number, limit: number): number
+  /** `function:NAME.NAMESPACE` and `queue:NAME`. */
+  paused(): readonly string[]
+  setPaused(scope: string, isPaused: boolean): void
+}
+
+/** States that a call does not leave by itself. */
+export function hasEnded(state: CallState): boolean {
+  return state === 'succeeded' || state === 'failed' || state === 'dead' || state === 'cancelled'
+}

@@ -1,0 +1,89 @@
+import type Database from 'better-sqlite3'
+import type { CallQuery, CallRecord, CallState, CallStore } from '../core/call.ts'
+import { formatRef } from '../core/function.ts'
+
+interface Row {
+  readonly record: string
+}
+
+/** Call records in the registry's database. */
+export function callStore(db: Database.Database): CallStore {
+  const put = db.prepare(
+    `INSERT INTO calls (id, function, state, queued_at, ended_at, record) VALUES (?, ?, ?, ?, ?, ?)
+     ON CONFLICT (id, function) DO UPDATE SET state = excluded.state, queued_at = excluded.queued_at,
+       ended_at = excluded.ended_at, record = excluded.record`,
+  )
+  const byId = db.prepare<[string], Row>('SELECT record FROM calls WHERE id = ?')
+  const oldest = db.prepare<[], { function: string; queued_at: number }>(
+    'SELECT function, min(queued_at) AS queued_at FROM calls WHERE ended_at IS NULL GROUP BY function',
+  )
+  const counts = db.prepare<[], { state: CallState; count: number }>(
+    'SELECT state, count(*) AS count FROM calls GROUP BY state',
+  )
+  const ended = db.prepare<[], { count: number }>(
+    `SELECT count(*) AS count FROM calls WHERE ended_at IS NOT NULL AND state <> 'dead'`,
+  )
+  const pruneOld = db.prepare(
+    `DELETE FROM calls WHERE rowid IN
+       (SELECT rowid FROM calls WHERE ended_at IS NOT NULL AND state <> 'dead' AND ended_at < ? ORDER BY ended_at LIMIT ?)`,
+  )
+  const pruneMany = db.prepare(
+    `DELETE FROM calls WHERE rowid IN
+       (SELECT rowid FROM calls WHERE ended_at IS NOT NULL AND state <> 'dead' ORDER BY ended_at LIMIT ?)`,
+  )
+  const pausedAll = db.prepare<[], { scope: string }>('SELECT scope FROM paused ORDER BY scope')
+  const pause = db.prepare('INSERT OR IGNORE INTO paused (scope) VALUES (?)')
+  const resume = db.prepare('DELETE FROM paused WHERE scope = ?')
+  const writeAll = db.transaction((records: readonly CallRecord[]) => {
+    for (const record of records) {
+      const { id, ref, state, queuedAt, endedAt } = record
+      put.run(id, formatRef(ref), state, queuedAt, endedAt ?? null, JSON.stringify(record))
+    }
+  })
+  return {
+    write: (records) => void writeAll(records),
+    get: (id) => byId.all(id).map(recordOf),
+    list: (query) => {
+      const { sql, values } = listing(query)
+      return db
+        .prepare<(string | number)[], Row>(sql)
+        .all(...values)
+        .map(recordOf)
+    },
+    oldest: () => new Map(oldest.all().map((row) => [row.function, row.queued_at])),
+    counts: () => new Map(counts.all().map(({ state, count }) => [state, count])),
+    prune: (keep, endedBefore, limit) => {
+      const old = pruneOld.run(endedBefore, limit).changes
+      const beyond = Math.min((ended.get()?.count ?? 0) - keep, limit)
+      return old + (beyond > 0 ? pruneMany.run(beyond).changes : 0)
+    },
+    paused: () => pausedAll.all().map(({ scope }) => scope),
+    setPaused: (scope, isPaused) => void (isPaused ? pause : resume).run(scope),
+  }
+}
+
+function recordOf({ record }: Row): CallRecord {
+  return JSON.parse(record) as CallRecord
+}
+
+function listing({ id, ref, states, limit }: CallQuery): { sql: string; values: (string | number)[] } {
+  const conditions: string[] = []
+  const values: (string | number)[] = []
+  if (id !== undefined) {
+    conditions.push('id = ?')
+    values.push(id)
+  }
+  if (ref) {
+    conditions.push('function = ?')
+    values.push(formatRef(ref))
+  }
+  if (states) {
+    conditions.push(`state IN (${states.map(() => '?').join(', ')})`)
+    values.push(...states)
+  }
+  const where = conditions.length === 0 ? '' : `WHERE ${conditions.join(' AND ')}`
+  return {
+    sql: `SELECT record FROM calls ${where} ORDER BY queued_at DESC, rowid DESC LIMIT ?`,
+    values: [...values, limit],
+  }
+}
