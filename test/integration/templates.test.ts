@@ -1,4 +1,4 @@
-// The built-in templates in real containers: every Node version, every Python contract, and the sample application.
+// The built-in templates in real containers: every Node version and the sample application; python-*.test.ts has Python.
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -27,8 +27,6 @@ import {
   nodeContract,
   rawContract,
 } from './templates/node-contract.ts'
-import { pythonCallOf, pythonContract, pythonHandlerOf } from './templates/python-contract.ts'
-import type { PythonContract } from './templates/python-contract.ts'
 
 /** Different in every run: what the builder still has from an earlier one would hide that nothing ran. */
 const unique = `${String(process.pid)}-${String(Date.now())}`
@@ -283,137 +281,6 @@ describeDocker('node template, the image', () => {
       'mobile-auth/index.js': `${auth}// edited ${unique}\n`,
     })
   }
-})
-
-describeDocker('python3 template', () => {
-  const contracts: readonly PythonContract[] = ['classic', 'http', 'http-debian', 'flask']
-  describe.each(contracts)('contract %s', (contract) => {
-    const image = tag(`python-${contract}`)
-    let container: Container
-    beforeAll(async () => {
-      const handler = { 'handler.py': pythonHandlerOf(contract) }
-      await build({ template: 'python3', handler }, image, { CONTRACT: contract })
-      container = await start(image)
-    })
-    afterAll(() => container[Symbol.asyncDispose]())
-    it.each(pythonContract[contract].map((row, index) => ({ says: row.says, row, index })))(
-      '$says',
-      async ({ row, index }) => {
-        expectAnswer(await container.call(pythonCallOf(row, index)), row.answers)
-      },
-    )
-  })
-
-  const handler = `import os, time, threading
-def handle(req):
-    path = os.environ["Http_Path"]
-    if path == "/wait":
-        threading.Event().wait(30)
-    if path == "/pause":
-        time.sleep(2)
-    return path
-`
-  const image = tag('python-watchdog')
-  beforeAll(() => build({ template: 'python3', handler: { 'handler.py': handler } }, image))
-
-  it('answers health and 429 while every call it may take is waiting, then goes on', async () => {
-    await using container = await start(image, { env: { max_inflight: '12' } })
-    const waiting = Array.from({ length: 12 }, () => container.call({ path: '/wait' }).catch(() => undefined))
-    await until(
-      () => metricsOf(container),
-      (text) => text.includes('http_requests_in_flight 12'),
-    )
-    const refused = await container.call({ path: '/next' })
-    expect(refused.status).toBe(429)
-    expect(refused.body).toBe('Concurrent request limit exceeded. Max concurrent requests: 12')
-    expect(refused.headers).toMatchObject({
-      'content-type': 'text/plain',
-      'x-openfaas-internal': 'faas-middleware',
-    })
-    expect(await container.call({ path: '/_/health' })).toMatchObject({ status: 200, body: 'OK' })
-    expect((await container.call({ path: '/_/ready' })).status).toBe(429)
-    await docker('kill', '--signal', 'KILL', container.id)
-    await Promise.all(waiting)
-  })
-
-  it('kills at exec_timeout as the classic watchdog does, and at X-Timeout', async () => {
-    await using container = await start(image, { env: { exec_timeout: '300ms' } })
-    expect(await container.call({ path: '/wait' })).toMatchObject({ status: 408, body: 'Killed process.' })
-    const short = await container.call({ path: '/wait', headers: { 'X-Timeout': '50ms' } })
-    expect(short.body).toContain('X-Timeout of 50ms')
-    const fine = await container.call({ path: '/fine' })
-    expect(fine).toMatchObject({ status: 200, body: '/fine\n' })
-    expect(fine.headers['x-duration-seconds']).toMatch(/^\d+\.\d{6}$/)
-  })
-
-  it('has a lock file, and ends at once when it is idle', async () => {
-    await using container = await start(image)
-    expect(await container.exec('ls', '-l', '/tmp/.lock')).toMatch(/^-rw-r-----/)
-    await container.exec('rm', '/tmp/.lock')
-    expect((await container.call({ path: '/_/health' })).status).toBe(503)
-    const started = performance.now()
-    await docker('stop', '--time', '10', container.id)
-    expect(performance.now() - started).toBeLessThan(5000)
-    expect(await container.state('{{.State.ExitCode}}')).toBe('0')
-  })
-
-  it('finishes what is in flight before it ends, and takes no new connection', async () => {
-    await using container = await start(image, { env: { write_timeout: '60s' } })
-    const call = container.call({ path: '/pause' })
-    await until(
-      () => metricsOf(container),
-      (text) => text.includes('http_requests_in_flight 1'),
-    )
-    await docker('kill', '--signal', 'TERM', container.id)
-    await until(
-      () => container.logs(),
-      (text) => text.includes('SIGTERM: 1 calls in flight'),
-    )
-    await expect(container.call({ path: '/fine' })).rejects.toThrow()
-    expect(await call).toMatchObject({ status: 200, body: '/pause\n' })
-    expect(await exitCode(container)).toBe(0)
-  })
-
-  const metricsOf = (container: Container): Promise<string> =>
-    container.exec(
-      'python3',
-      '-c',
-      'import urllib.request; print(urllib.request.urlopen("http://127.0.0.1:8081/metrics").read().decode())',
-    )
-
-  it('counts calls for Prometheus', async () => {
-    await using container = await start(image)
-    await container.call({ path: '/x' })
-    expect(await metricsOf(container)).toContain('http_requests_total{code="200",method="get"} 1')
-  })
-
-  it.each([
-    ['has a syntax error', 'def handle(req):\n    return (\n', /handler\.py", line 2[\s\S]*SyntaxError/],
-    ['throws', '\nraise RuntimeError("at load")\n', /handler\.py", line 2[\s\S]*RuntimeError: at load/],
-    ['imports a missing package', 'import not_there\n', /handler\.py", line 1[\s\S]*not_there/],
-    ['has no handle', 'x = 1\n', /handler\.py has no function handle: write def handle\(req\):/],
-  ])('says what is wrong with a handler that %s, and exits 1', async (_, source, message) => {
-    await build({ template: 'python3', handler: { 'handler.py': source } }, tag('python-load'))
-    await using container = await start(tag('python-load'), { waitFor: 'none' })
-    expect(await exitCode(container)).toBe(1)
-    expect(await container.logs()).toMatch(message)
-  })
-
-  it('installs nothing again when the handler is edited, and runs TEST_COMMAND', async () => {
-    await using folder = await assemble({ template: 'python3', handler: join(sample, 'pinyin') })
-    const first = await tryBuild(folder.path, tag('python-cache'))
-    expect(first.code, first.output).toBe(0)
-    await folder.write({
-      'handler.py': `${await readFile(join(sample, 'pinyin/handler.py'), 'utf8')}# edited ${unique}\n`,
-    })
-    const second = await tryBuild(folder.path, tag('python-cache'))
-    expect(second.output).toMatch(/install\.py "\$CONTRACT"\n ---> Using cache/)
-    const tested = await tryBuild(folder.path, tag('python-cache'), {
-      TEST_COMMAND: 'echo tests ran; exit 4',
-    })
-    expect(tested.output).toContain('tests ran')
-    expect(tested.code).not.toBe(0)
-  })
 })
 
 describeDocker('dockerfile template', () => {
