@@ -30,7 +30,8 @@ export async function unmatched(ctx: Context, next: Next): Promise<void> {
   const known = (ctx as Context & { matched?: readonly { methods: readonly string[] }[] }).matched ?? []
   const methods = new Set(known.flatMap((route) => route.methods))
   ctx.type = 'text/plain; charset=utf-8'
-  if (methods.size === 0) {
+  // A route that has the method and answers nothing says that what was asked for is not there.
+  if (methods.size === 0 || methods.has(ctx.method)) {
     ctx.status = 404
     ctx.body = '404 page not found\n'
     return
