@@ -13,6 +13,7 @@ import type { Provider } from './core/provider.ts'
 import type { Watcher } from './core/watcher.ts'
 import { DevLoop } from './engine/dev-loop.ts'
 import { eventLog, Events } from './engine/events.ts'
+import { noteFailures } from './engine/failure-notes.ts'
 import { Functions } from './engine/functions.ts'
 import { InvocationCounts } from './engine/invocation-counts.ts'
 import { Invoker } from './engine/invoker.ts'
@@ -95,6 +96,13 @@ async function open(config: Config, parts: Partial<Parts>, closers: Closers): Pr
   )
   const transport = closers.use(
     parts.transport ?? new UndiciTransport({ answerTimeoutMs: config.upstreamTimeoutMs }),
+  )
+  closers.use(noteFailures(events, provider))
+  closers.use(
+    registry.secrets.watch((namespace, name) => {
+      // Where the engine is away, replicas get the value when it is back.
+      provider.secretChanged(namespace, name).catch((error: unknown) => log.warn(asFaasError(error).message))
+    }),
   )
   closers.use(
     provider.watch((event) => {

@@ -48,7 +48,7 @@ export function dockerProvider(
     engine,
     instance: registry.instance,
     dataDir,
-    secretFile: (namespace, name) => registry.secrets.path(namespace, name),
+    readSecret: (namespace, name) => registry.secrets.read(namespace, name),
     startTimeoutMs,
     drainMs,
     relayImage,

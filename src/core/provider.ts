@@ -26,10 +26,18 @@ export interface Provider extends AsyncDisposable {
   remove(fn: FunctionRef): Promise<void>
   /** The right to send one invocation to the replica with the fewest in flight. Never waits. Undefined when none is ready. */
   lease(fn: FunctionRef): Lease | undefined
-  /** Lines of all replicas of the function. Ends by itself unless `follow`. */
+  /**
+   * Lines of all replicas of the function in the order of their times, those of the latest replicas that are gone
+   * included, and the platform's own words about it. Ends by itself unless `follow`. However slowly it is read, no line is
+   * lost and memory stays bounded.
+   */
   logs(query: LogQuery, signal: AbortSignal): AsyncIterable<LogLine>
+  /** Writes words of the platform into the function's log, as lines of the instance `faasdock` (pitfall 5). */
+  note(fn: FunctionRef, words: string): void
   /** Tells what happens to replicas, whoever caused it. */
   watch(onEvent: (event: ProviderEvent) => void): Disposable
+  /** A secret has a new value: resolves once every replica that has the secret has it. */
+  secretChanged(namespace: string, name: string): Promise<void>
   /** Measured use of all replicas of the function. */
   usage(fn: FunctionRef): Promise<Usage>
   /** Removes everything that this instance made: replicas, network. Used when a run ends for good. */
@@ -90,7 +98,7 @@ export type ProviderEvent =
 export interface LogQuery {
   readonly ref: FunctionRef
   readonly instance?: string
-  /** Last lines of each replica; absent or ≤ 0 means all. */
+  /** The last lines; absent or ≤ 0 means all. */
   readonly tail?: number
   readonly since?: Date
   readonly follow: boolean

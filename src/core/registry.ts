@@ -54,12 +54,14 @@ export interface NamespaceStore {
   delete(name: string): boolean
 }
 
-/** Names are in the registry; values are files (mode 0600 folder) that only this store reads and writes. */
+/** Values are files that only this store reads and writes; functions have copies, which the provider makes. */
 export interface SecretStore {
   has(namespace: string, name: string): boolean
   list(namespace: string): readonly string[]
-  /** Creates or replaces. The bytes are kept exactly; running functions see the new ones. */
+  /** Creates or replaces. The bytes are kept exactly; running functions see the new ones a moment later. */
   put(namespace: string, name: string, value: Uint8Array): void
   read(namespace: string, name: string): Uint8Array | undefined
+  /** Tells of every value that was written. */
+  watch(onPut: (namespace: string, name: string) => void): Disposable
   delete(namespace: string, name: string): boolean
 }

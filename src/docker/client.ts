@@ -12,6 +12,8 @@ export interface EngineFacts {
   readonly apiVersion: string
   /** As images write it: `amd64`. */
   readonly architecture: string
+  /** How containers' output is best kept there: not every engine has `local`, which changes no byte of it. */
+  readonly logDriver: 'local' | 'json-file'
 }
 
 /** A client for the engine at `address`. Nothing is sent yet. */
@@ -23,7 +25,14 @@ export function makeEngine(address: EngineAddress): Engine {
 export async function engineFacts(engine: Engine): Promise<EngineFacts> {
   try {
     const version = await engine.version()
-    return { version: version.Version, apiVersion: version.ApiVersion, architecture: version.Arch }
+    const components = (version.Components as readonly { Name: string }[] | undefined) ?? []
+    const isPodman = components.some(({ Name }) => /podman/i.test(Name))
+    return {
+      version: version.Version,
+      apiVersion: version.ApiVersion,
+      architecture: version.Arch,
+      logDriver: isPodman ? 'json-file' : 'local',
+    }
   } catch (error) {
     throw engineFailure(error, 'say its version')
   }

@@ -15,8 +15,8 @@ export interface ContainerPlan {
   readonly aliases: readonly string[]
   /** `name:address` lines for /etc/hosts. */
   readonly hosts: readonly string[]
-  /** Files of the engine's host, read-only. One that is missing fails the start; a bind of the older kind makes a folder. */
-  readonly mounts: readonly { readonly source: string; readonly target: string }[]
+  /** A folder of the container's own, filled before its process starts; it goes when the container goes. */
+  readonly folder?: PrivateFolder
   readonly readOnlyRoot: boolean
   /** The engine starts it again when it ends or when the engine itself restarts; for what no reconciler looks after. */
   readonly restarts?: boolean
@@ -24,8 +24,18 @@ export interface ContainerPlan {
   readonly memoryReservationBytes?: number
   readonly cores?: number
   readonly coresReserved?: number
+  /** `local` keeps the bytes as they are; `json-file` is what every engine has. */
+  readonly logDriver?: 'local' | 'json-file'
   /** Publish this port on a free port of the engine host's loopback, for engines whose containers cannot be reached. */
   readonly publish?: number
+}
+
+/** Files that are put into one container and are nowhere else: no path of the engine's host, no image, no layer. */
+interface PrivateFolder {
+  readonly path: string
+  readonly labels: Readonly<Record<string, string>>
+  /** Puts the files in, by `putFiles`. */
+  readonly fill: (container: string) => Promise<void>
 }
 
 export interface RunningContainer {
@@ -66,6 +76,7 @@ export async function runContainer(engine: Engine, plan: ContainerPlan): Promise
     throw engineFailure(error, `create a container of ${plan.image}`)
   }
   try {
+    await plan.folder?.fill(container.id)
     await container.start()
     return await inspectRunning(container, plan.publish)
   } catch (error) {
@@ -97,12 +108,7 @@ function createBody(plan: ContainerPlan): Dockerode.ContainerCreateOptions {
     HostConfig: {
       NetworkMode: plan.network,
       ExtraHosts: [...plan.hosts],
-      Mounts: plan.mounts.map(({ source, target }) => ({
-        Type: 'bind',
-        Source: source,
-        Target: target,
-        ReadOnly: true,
-      })),
+      ...(plan.folder && { Mounts: [asVolume(plan.folder)] }),
       CapDrop: ['ALL'],
       SecurityOpt: ['no-new-privileges'],
       PidsLimit: PIDS_LIMIT,
@@ -121,13 +127,30 @@ function createBody(plan: ContainerPlan): Dockerode.ContainerCreateOptions {
         CpuShares: Math.max(2, Math.round(plan.coresReserved * SHARES_PER_CORE)),
       }),
       RestartPolicy: { Name: plan.restarts === true ? 'always' : 'no' },
-      LogConfig: { Type: 'json-file', Config: { 'max-size': '10m', 'max-file': '3' } },
+      LogConfig: logConfig(plan.logDriver ?? 'json-file'),
       ...(published !== undefined && {
         PortBindings: { [published]: [{ HostIp: '127.0.0.1', HostPort: '' }] },
       }),
     },
     NetworkingConfig: { EndpointsConfig: { [plan.network]: { Aliases: [...plan.aliases] } } },
   }
+}
+
+/** 30 MB of the newest lines. Not compressed: whoever reads them would wait for it. */
+function logConfig(driver: 'local' | 'json-file'): Dockerode.HostConfig['LogConfig'] {
+  const limits = { 'max-size': '10m', 'max-file': '3' }
+  return { Type: driver, Config: driver === 'local' ? { ...limits, compress: 'false' } : limits }
+}
+
+/** A volume without a name is removed with its container; the label is for those whose container somebody else removed. */
+function asVolume({ path, labels }: PrivateFolder): Dockerode.MountSettings {
+  // The types want a source, which is what gives a volume a name.
+  const volume: Omit<Dockerode.MountSettings, 'Source'> = {
+    Type: 'volume',
+    Target: path,
+    VolumeOptions: { NoCopy: true, Labels: { ...labels }, DriverConfig: { Name: '', Options: {} } },
+  }
+  return volume as Dockerode.MountSettings
 }
 
 function startFailure(error: unknown, plan: ContainerPlan): FaasError {
@@ -177,7 +200,7 @@ export async function listContainers(
   }
 }
 
-/** SIGTERM, `graceSeconds` to end, SIGKILL, remove. One that is gone is no error. */
+/** SIGTERM, `graceSeconds` to end, SIGKILL. One that ended or is gone is no error. */
 export async function stopContainer(engine: Engine, id: string, graceSeconds: number): Promise<void> {
   try {
     await engine.getContainer(id).stop({ t: graceSeconds })
@@ -185,7 +208,6 @@ export async function stopContainer(engine: Engine, id: string, graceSeconds: nu
     if (!isMissing(error) && !isAlreadySo(error))
       throw engineFailure(error, `stop container ${id.slice(0, 12)}`)
   }
-  await removeContainer(engine, id)
 }
 
 /** Removes a container whatever it does, with its anonymous volumes. One that is gone, or going, is no error. */

@@ -1,119 +1,240 @@
-import { Readable } from 'node:stream'
-import type { LogLine, LogQuery } from '../core/provider.ts'
-import type { FunctionRef } from '../core/function.ts'
+import type { IncomingHttpHeaders } from 'node:http'
+import type { Readable } from 'node:stream'
+import { pause, systemClock } from '../core/clock.ts'
 import type { Engine } from './client.ts'
 import { engineFailure, isMissing } from './errors.ts'
+import { LogFrames } from './log-frames.ts'
+import type { RawLine } from './log-frames.ts'
+import { SeenLines } from './seen-lines.ts'
 
-/** Longest line that is kept whole; longer ones come in pieces (pitfall 7), so that memory stays bounded. */
-const MAX_LINE_BYTES = 256 * 1024
-/** Docker's frame around each piece of output: stream type, three zero bytes, length. */
-const FRAME_HEADER_BYTES = 8
-const NEWLINE = 10
+/** How long a pause in reading may be until the engine's stream is not trusted any more. Milliseconds. */
+const BEHIND_MS = 1500
+/** Standard output and error get their times before they take turns to be written: a line may be behind a younger one. */
+const OVERLAP_MS = 100
+/** How often a container is looked for whose engine went away. */
+const RETRY_MS = 250
 
-/** Lines of one container, oldest first. Ends with the container's output, or at `signal`. */
-export async function* containerLogs(
+export interface OutputQuery {
+  /** Last lines only; absent or ≤ 0 means all. */
+  readonly tail?: number
+  readonly since?: Date
+}
+
+/** Why a followed container has no more lines. */
+export type OutputEnd = 'ended' | 'gone'
+
+/**
+ * The output of one container, read as slowly as the reader likes without losing a line: what waits, waits in the
+ * engine's files. Lines come in batches, in the order in which they were written.
+ */
+export class ContainerOutput {
+  readonly #engine: Engine
+  readonly #id: string
+  readonly #query: OutputQuery
+  /** What was read so far; whoever reads the same lines from another place takes out what was there before. */
+  readonly seen = new SeenLines()
+
+  constructor(engine: Engine, id: string, query: OutputQuery) {
+    this.#engine = engine
+    this.#id = id
+    this.#query = query
+  }
+
+  /**
+   * What there is now and was not read yet. Nothing when the container is gone. `isAll` false: more is read later, so
+   * a line that is not at its end waits until it is.
+   */
+  async *past(signal: AbortSignal, isAll = true): AsyncGenerator<RawLine[]> {
+    const latest = this.seen.latest
+    const stream = await openLogs(this.#engine, this.#id, this.#from(latest), false)
+    if (!stream) return
+    this.seen.again()
+    let isFirst = true
+    for await (const lines of readLines(stream, signal, isAll)) {
+      // The line of `latest` itself is asked for too: where it is missing, others may be missing as well.
+      const [first] = lines
+      if (isFirst && latest !== undefined && first && first.timestamp > latest)
+        yield [missing(first.timestamp)]
+      isFirst = false
+      const fresh = this.seen.fresh(lines)
+      if (fresh.length > 0) yield fresh
+    }
+  }
+
+  /** What comes from now on, until the container ends or is gone. An engine that goes away is waited for. */
+  async *live(signal: AbortSignal): AsyncGenerator<RawLine[], OutputEnd> {
+    while (!signal.aborted) {
+      try {
+        const began = performance.now()
+        yield* this.past(signal, false)
+        // A slow reader: meanwhile there may be more than the engine's stream would begin with.
+        if (performance.now() - began > BEHIND_MS) continue
+        const end = yield* this.#follow(signal)
+        if (end === 'behind') continue
+        const state = await this.#state()
+        if (state === 'gone') return 'gone'
+        if (state === 'ended') {
+          yield* this.past(signal)
+          return 'ended'
+        }
+      } catch (error) {
+        if (isOver(signal)) break
+        if (isMissing(error)) return 'gone'
+      }
+      await pause(systemClock, RETRY_MS, signal)
+    }
+    return 'ended'
+  }
+
+  async *#follow(signal: AbortSignal): AsyncGenerator<RawLine[], 'behind' | 'over'> {
+    const stream = await openLogs(this.#engine, this.#id, this.#from(this.seen.latest), true)
+    if (!stream) return 'over'
+    this.seen.again()
+    const lag = new Lag(stream)
+    try {
+      for await (const lines of readLines(stream, signal, false)) {
+        const fresh = this.seen.fresh(lines)
+        const isBehind = lag.isBehind(fresh)
+        const offered = performance.now()
+        if (fresh.length > 0) yield fresh
+        // The engine's stream goes from the log file that it reads straight to the newest one: whoever is so far behind
+        // that there may be files between has to read them all.
+        if (isBehind || performance.now() - offered > BEHIND_MS) return 'behind'
+      }
+      return 'over'
+    } finally {
+      stream.destroy()
+    }
+  }
+
+  #from(latest: string | undefined): LogOptions {
+    if (latest !== undefined) return { since: secondsOf(latest, OVERLAP_MS) }
+    const { tail, since } = this.#query
+    return {
+      ...(tail !== undefined && tail > 0 && { tail }),
+      ...(since !== undefined && { since: secondsOf(since.toISOString()) }),
+    }
+  }
+
+  async #state(): Promise<'running' | 'ended' | 'gone'> {
+    try {
+      const { State } = await this.#engine.getContainer(this.#id).inspect()
+      return State.Running ? 'running' : 'ended'
+    } catch (error) {
+      if (isMissing(error)) return 'gone'
+      throw error
+    }
+  }
+}
+
+/** The last lines of a container's output as one text; empty when there are none or it is gone. */
+export async function lastLines(engine: Engine, id: string, count: number): Promise<string> {
+  const texts: string[] = []
+  for await (const lines of new ContainerOutput(engine, id, { tail: count }).past(AbortSignal.timeout(5000)))
+    texts.push(...lines.map(({ text }) => text))
+  return texts.join('\n')
+}
+
+/** A call, because the compiler does not expect a signal to abort during an await. */
+function isOver(signal: AbortSignal): boolean {
+  return signal.aborted
+}
+
+interface LogOptions {
+  readonly tail?: number
+  readonly since?: string
+}
+
+/** Not the client library's `logs`: that one puts all of a log that is not followed into memory. */
+async function openLogs(
   engine: Engine,
   id: string,
-  ref: FunctionRef,
-  query: Pick<LogQuery, 'tail' | 'since' | 'follow'>,
-  signal: AbortSignal,
-): AsyncGenerator<LogLine> {
-  const stream = await openLogs(engine, id, query)
-  if (stream === undefined) return
+  options: LogOptions,
+  follow: boolean,
+): Promise<Readable | undefined> {
+  const { modem } = engine as unknown as { modem: Dial }
+  const ask = { stdout: true, stderr: true, timestamps: true, follow, ...options }
+  try {
+    return await new Promise<Readable>((resolve, reject) => {
+      const call = {
+        path: `/containers/${id}/logs?`,
+        method: 'GET',
+        isStream: true,
+        statusCodes: { 200: true },
+        options: ask,
+      }
+      modem.dial(call, (error, stream) => {
+        if (error) reject(error)
+        else resolve(stream as Readable)
+      })
+    })
+  } catch (error) {
+    if (isMissing(error) || saysDead(error)) return undefined
+    throw engineFailure(error, 'read logs')
+  }
+}
+
+interface Dial {
+  dial(call: object, done: (error: Error | null, stream: unknown) => void): void
+}
+
+/** What the engine says of a container that it is about to remove. */
+function saysDead(error: unknown): boolean {
+  return error instanceof Error && /dead or marked for removal/.test(error.message)
+}
+
+/** The lines of the engine's answer, a batch for each chunk. Ends early, without an error, when the signal aborts. */
+async function* readLines(stream: Readable, signal: AbortSignal, isAll: boolean): AsyncGenerator<RawLine[]> {
   const stop = (): void => void stream.destroy()
   signal.addEventListener('abort', stop, { once: true })
-  const instance = id.slice(0, 12)
+  if (signal.aborted) stop()
+  const frames = new LogFrames()
   try {
-    for await (const line of joinLines(readFrames(stream))) yield { ref, instance, ...line }
+    for await (const chunk of stream) {
+      const lines = frames.push(chunk as Buffer)
+      if (lines.length > 0) yield lines
+    }
+    const rest = isAll ? frames.end() : []
+    if (rest.length > 0) yield rest
   } catch (error) {
-    if (!signal.aborted) throw engineFailure(error, `read the logs of ${ref.name}`)
+    if (!signal.aborted) throw engineFailure(error, 'read logs')
   } finally {
     signal.removeEventListener('abort', stop)
     stream.destroy()
   }
 }
 
-/** The last lines of a container's output as one text; empty when there are none or it is gone. */
-export async function lastLines(engine: Engine, id: string, count: number): Promise<string> {
-  const ref = { name: '', namespace: '' }
-  const lines: string[] = []
-  const signal = AbortSignal.timeout(5000)
-  for await (const line of containerLogs(engine, id, ref, { tail: count, follow: false }, signal))
-    lines.push(line.text)
-  return lines.join('\n')
-}
+/** How old lines are when they come, by the engine's clock. */
+class Lag {
+  /** The engine's clock minus ours, milliseconds; its answer says the time in whole seconds. */
+  readonly #skew: number
 
-async function openLogs(
-  engine: Engine,
-  id: string,
-  query: Pick<LogQuery, 'tail' | 'since' | 'follow'>,
-): Promise<Readable | undefined> {
-  const options = {
-    stdout: true,
-    stderr: true,
-    timestamps: true,
-    ...(query.tail !== undefined && query.tail > 0 && { tail: query.tail }),
-    ...(query.since !== undefined && { since: query.since.getTime() / 1000 }),
+  constructor(stream: Readable) {
+    const { headers } = stream as Readable & { readonly headers?: IncomingHttpHeaders }
+    const date = headers?.date
+    const difference = date === undefined ? 0 : Date.parse(date) - Date.now()
+    this.#skew = Math.abs(difference) > 2000 ? difference : 0
   }
-  try {
-    const container = engine.getContainer(id)
-    if (query.follow) return (await container.logs({ ...options, follow: true })) as unknown as Readable
-    return Readable.from([await container.logs({ ...options, follow: false })])
-  } catch (error) {
-    if (isMissing(error)) return undefined
-    throw engineFailure(error, 'read logs')
+
+  isBehind(lines: readonly RawLine[]): boolean {
+    const newest = lines.at(-1)
+    if (!newest) return false
+    return Date.now() + this.#skew - Date.parse(newest.timestamp) > BEHIND_MS
   }
 }
 
-/** One message as the engine kept it: a line, or, of a line longer than 16 KiB, a piece. */
-interface Frame {
-  /** Standard output or error: their lines may be mixed, piece by piece. */
-  readonly source: number
-  readonly payload: Buffer
+/** The engine's form of the moment `less` milliseconds before: seconds with nine decimals. */
+function secondsOf(timestamp: string, less = 0): string {
+  const nanoseconds = BigInt(Date.parse(`${timestamp.slice(0, 19)}Z`) - less) * 1_000_000n
+  const text = String(nanoseconds + BigInt(timestamp.slice(20, -1).padEnd(9, '0')))
+  return `${text.slice(0, -9)}.${text.slice(-9)}`
 }
 
-async function* readFrames(stream: Readable): AsyncGenerator<Frame> {
-  let pending: Buffer = Buffer.alloc(0)
-  for await (const chunk of stream) {
-    pending = pending.length === 0 ? (chunk as Buffer) : Buffer.concat([pending, chunk as Buffer])
-    while (pending.length >= FRAME_HEADER_BYTES) {
-      const end = FRAME_HEADER_BYTES + pending.readUInt32BE(4)
-      if (pending.length < end) break
-      yield { source: pending[0] ?? 0, payload: pending.subarray(FRAME_HEADER_BYTES, end) }
-      pending = pending.subarray(end)
-    }
+/** Told where lines are lost, rather than nothing. */
+function missing(timestamp: string): RawLine {
+  return {
+    timestamp,
+    source: 0,
+    text: 'faasdock: lines are missing here: they were written faster than they were read, and the engine keeps only the newest.',
   }
-}
-
-interface OpenLine {
-  readonly timestamp: string
-  readonly pieces: Buffer[]
-}
-
-/** Puts lines together again. Each of their pieces comes with a time of its own; the first one is the line's. */
-async function* joinLines(frames: AsyncIterable<Frame>): AsyncGenerator<Pick<LogLine, 'timestamp' | 'text'>> {
-  const open = new Map<number, OpenLine>()
-  for await (const { source, payload } of frames) {
-    const space = payload.indexOf(' ')
-    const timestamp = payload.toString('latin1', 0, space)
-    const line = open.get(source) ?? { timestamp, pieces: [] }
-    line.pieces.push(payload.subarray(space + 1))
-    const isWhole = payload.at(-1) === NEWLINE
-    if (isWhole) open.delete(source)
-    else open.set(source, line)
-    if (isWhole || sizeOf(line) > MAX_LINE_BYTES) yield { timestamp: line.timestamp, text: takeText(line) }
-  }
-  for (const line of open.values())
-    if (line.pieces.length > 0) yield { timestamp: line.timestamp, text: takeText(line) }
-}
-
-function sizeOf({ pieces }: OpenLine): number {
-  return pieces.reduce((sum, { length }) => sum + length, 0)
-}
-
-/** The text so far, without its end of line; what comes after it begins anew. */
-function takeText({ pieces }: OpenLine): string {
-  return Buffer.concat(pieces.splice(0))
-    .toString('utf8')
-    .replace(/\r?\n?$/, '')
 }

@@ -1,19 +1,91 @@
-/** Items kept for a slow reader; beyond that its sources wait, so that memory stays bounded. */
-const MAX_WAITING = 1000
+import { pause, systemClock } from '../core/clock.ts'
+
+/** What is merged: `timestamp` orders as text. */
+export interface Stamped {
+  readonly timestamp: string
+  readonly text: string
+}
+
+type Batches<T> = AsyncIterable<readonly T[]>
+
+interface Cursor<T> {
+  readonly iterator: AsyncIterator<readonly T[]>
+  batch: readonly T[]
+  index: number
+}
+
+/** Merges sources that end, each in the order of its times, into one such order. Holds one batch of each at a time. */
+export async function* mergeSorted<T extends Stamped>(sources: readonly Batches<T>[]): AsyncGenerator<T> {
+  const cursors: Cursor<T>[] = []
+  try {
+    for (const source of sources) {
+      const cursor = { iterator: source[Symbol.asyncIterator](), batch: [], index: 0 }
+      cursors.push(cursor)
+    }
+    const open = new Set<Cursor<T>>()
+    await Promise.all(
+      cursors.map(async (cursor) => {
+        if (await refill(cursor)) open.add(cursor)
+      }),
+    )
+    while (open.size > 0) {
+      let first: Cursor<T> | undefined
+      for (const cursor of open) if (first === undefined || headOf(cursor) < headOf(first)) first = cursor
+      if (first === undefined) return
+      yield first.batch[first.index] as T
+      first.index++
+      if (first.index >= first.batch.length && !(await refill(first))) open.delete(first)
+    }
+  } finally {
+    await Promise.allSettled(cursors.map(async ({ iterator }) => iterator.return?.()))
+  }
+}
+
+function headOf<T extends Stamped>({ batch, index }: Cursor<T>): string {
+  return batch[index]?.timestamp ?? ''
+}
+
+/** False when the source has no more. */
+async function refill<T>(cursor: Cursor<T>): Promise<boolean> {
+  for (;;) {
+    const next = await cursor.iterator.next()
+    if (next.done === true) return false
+    if (next.value.length === 0) continue
+    cursor.batch = next.value
+    cursor.index = 0
+    return true
+  }
+}
+
+/** The last `count` of the items. */
+export async function* lastOf<T>(items: AsyncIterable<T>, count: number): AsyncGenerator<T> {
+  let kept: T[] = []
+  for await (const item of items) {
+    kept.push(item)
+    if (kept.length > 2 * count + 100) kept = kept.slice(-count)
+  }
+  yield* kept.slice(-count)
+}
+
+/** Kept for a slow reader; beyond that the sources wait, so that memory stays bounded. Characters. */
+const MAX_WAITING = 2 ** 20
+/** How long an item waits for older ones of other sources, milliseconds. */
+const HOLD_MS = 20
 
 /**
- * Merges several sources as their items come. Sources may be added while it runs; it ends when it was closed and
- * all of them have ended. A source that fails ends the merge with its error.
+ * Merges sources as their items come, in the order of their times where those are close. Sources may be added while it
+ * runs; it ends when it was closed and all of them have ended. A source that fails ends it with its error.
  */
-export class Merge<T> implements AsyncIterable<T> {
-  readonly #items: T[] = []
+export class LiveMerge<T extends Stamped> implements AsyncIterable<T> {
+  #items: T[] = []
+  #size = 0
   readonly #waitingForSpace: (() => void)[] = []
   #running = 0
   #isClosed = false
   #failure: { readonly error: unknown } | undefined
   #wake: (() => void) | undefined
 
-  add(source: AsyncIterable<T>): void {
+  add(source: Batches<T>): void {
     this.#running++
     this.#take(source)
       .catch((error: unknown) => {
@@ -25,35 +97,60 @@ export class Merge<T> implements AsyncIterable<T> {
       })
   }
 
+  /** An item that no source brings. */
+  push(item: T): void {
+    this.#put([item])
+  }
+
   /** No more sources will be added. */
   close(): void {
     this.#isClosed = true
     this.#wake?.()
   }
 
-  async #take(source: AsyncIterable<T>): Promise<void> {
-    for await (const item of source) {
-      if (this.#items.length >= MAX_WAITING) {
+  async #take(source: Batches<T>): Promise<void> {
+    for await (const batch of source) {
+      while (this.#size >= MAX_WAITING) {
         await new Promise<void>((resolve) => {
           this.#waitingForSpace.push(resolve)
         })
       }
-      this.#items.push(item)
-      this.#wake?.()
+      this.#put(batch)
     }
   }
 
+  #put(batch: readonly T[]): void {
+    for (const item of batch) {
+      this.#items.push(item)
+      this.#size += item.text.length + item.timestamp.length
+    }
+    this.#wake?.()
+  }
+
   async *[Symbol.asyncIterator](): AsyncGenerator<T> {
-    for (;;) {
-      const batch = this.#items.splice(0)
+    try {
+      for (;;) {
+        // One source is in order by itself.
+        if (this.#items.length > 0 && this.#running > 1) await pause(systemClock, HOLD_MS)
+        const items = this.#items
+        const isMixed = this.#running > 1
+        this.#items = []
+        this.#size = 0
+        if (isMixed)
+          items.sort((a, b) => (a.timestamp < b.timestamp ? -1 : a.timestamp > b.timestamp ? 1 : 0))
+        yield* items
+        // Only now: what waits in the sources and what is being read together stay within the bound.
+        for (const resume of this.#waitingForSpace.splice(0)) resume()
+        if (this.#items.length > 0) continue
+        if (this.#failure) throw this.#failure.error
+        if (this.#isClosed && this.#running === 0) return
+        await new Promise<void>((resolve) => {
+          this.#wake = resolve
+        })
+      }
+    } finally {
+      // Nobody reads any more: sources that wait for space go on, and find that out.
       for (const resume of this.#waitingForSpace.splice(0)) resume()
-      yield* batch
-      if (this.#items.length > 0) continue
-      if (this.#failure) throw this.#failure.error
-      if (this.#isClosed && this.#running === 0) return
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve
-      })
     }
   }
 }

@@ -29,7 +29,7 @@ function fakeHost(): {
     start: ({ id: of }) => {
       const id = `${of}-${++count}`
       there.add(id)
-      return Promise.resolve({ id, origin: `http://${id}` })
+      return Promise.resolve({ id, origin: `http://${id}`, ref })
     },
     ready: ({ id }, _revision, signal) =>
       new Promise((resolve, reject) => {
@@ -145,7 +145,7 @@ test('of adopted replicas only as many stay as a deploy wants, of whichever revi
     ['c', 'c-1'],
   ] as const) {
     there.add(id)
-    set.adopt(of, { id, origin: `http://${id}` })
+    set.adopt(of, { id, origin: `http://${id}`, ref })
   }
   expect(set.actual()).toMatchObject({ revision: 'a', replicas: 1 })
   await set.deploy(revision('b'), 1, never)

@@ -1,12 +1,14 @@
 import type { Clock } from '../core/clock.ts'
 import type { FaasError } from '../core/errors.ts'
-import type { Revision } from '../core/function.ts'
+import type { FunctionRef, Revision } from '../core/function.ts'
 import type { Lease } from '../core/provider.ts'
 
 /** A replica as its host knows it. */
 export interface StartedReplica {
   readonly id: string
   readonly origin: string
+  /** Whose it is. */
+  readonly ref: FunctionRef
 }
 
 /** What a replica set asks of the thing that runs replicas: containers, or servers in this process. */

@@ -4,6 +4,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
   writeFileSync,
@@ -20,28 +21,28 @@ const SECRET_NAME = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9
 const COPY = '~new'
 
 /**
- * Secret values as files `FOLDER/NAMESPACE/NAME`. The files are readable by any uid, because functions run as any;
- * what keeps them from other users of this machine is the folder above them (0700).
+ * Secret values as files `FOLDER/NAMESPACE/NAME` that only this user reads (0600 below 0700). Functions have copies: the
+ * engine may be on another machine, where these paths mean nothing.
  */
 export class SecretFiles implements SecretStore {
   readonly #folder: string
+  readonly #watchers = new Set<(namespace: string, name: string) => void>()
 
   constructor(folder: string) {
     this.#folder = folder
     mkdirSync(folder, { recursive: true, mode: 0o700 })
     chmodSync(folder, 0o700)
-    this.#finishWrites()
+    this.#removeCopies()
   }
 
-  /** Where a secret's value is, for mounting. */
-  path(namespace: string, name: string): string {
+  #path(namespace: string, name: string): string {
     checkName(namespace, 'namespace')
     return join(this.#folder, namespace, checked(name))
   }
 
   has(namespace: string, name: string): boolean {
     if (!isDnsLabel(namespace) || !isSecretName(name)) return false
-    return statSync(this.path(namespace, name), { throwIfNoEntry: false })?.isFile() ?? false
+    return statSync(this.#path(namespace, name), { throwIfNoEntry: false })?.isFile() ?? false
   }
 
   list(namespace: string): readonly string[] {
@@ -54,37 +55,33 @@ export class SecretFiles implements SecretStore {
   }
 
   put(namespace: string, name: string, value: Uint8Array): void {
-    const file = this.path(namespace, name)
-    mkdirSync(join(this.#folder, namespace), { recursive: true })
-    // In place: what is mounted into a running function is this very inode. Its owner has to be able to write it again.
-    // A copy stands beside it meanwhile, so that a crash in between loses nothing.
+    const file = this.#path(namespace, name)
+    mkdirSync(join(this.#folder, namespace), { recursive: true, mode: 0o700 })
+    // A crash leaves the old value or the new one, and nothing between.
     const copy = `${file}${COPY}`
     writeFileSync(copy, value, { mode: 0o600, flush: true })
-    writeFileSync(file, value, { flush: true })
-    chmodSync(file, 0o644)
-    rmSync(copy)
+    renameSync(copy, file)
+    for (const watcher of [...this.#watchers]) watcher(namespace, name)
   }
 
-  /** Does again what a crash interrupted. */
-  #finishWrites(): void {
-    for (const entry of readdirSync(this.#folder, { recursive: true, withFileTypes: true })) {
-      if (!entry.isFile() || !entry.name.endsWith(COPY)) continue
-      const copy = join(entry.parentPath, entry.name)
-      const file = copy.slice(0, -COPY.length)
-      const current = statSync(file, { throwIfNoEntry: false })
-      // Begun after the copy was whole; otherwise the copy may be cut short, and nobody was told that it was saved.
-      if (current && current.mtimeMs >= statSync(copy).mtimeMs) writeFileSync(file, readFileSync(copy))
-      rmSync(copy)
-    }
+  watch(onPut: (namespace: string, name: string) => void): Disposable {
+    this.#watchers.add(onPut)
+    return { [Symbol.dispose]: () => void this.#watchers.delete(onPut) }
+  }
+
+  /** What a crash in the middle of a write left: nobody was told that it was saved. */
+  #removeCopies(): void {
+    for (const entry of readdirSync(this.#folder, { recursive: true, withFileTypes: true }))
+      if (entry.isFile() && entry.name.endsWith(COPY)) rmSync(join(entry.parentPath, entry.name))
   }
 
   read(namespace: string, name: string): Uint8Array | undefined {
-    return this.has(namespace, name) ? readFileSync(this.path(namespace, name)) : undefined
+    return this.has(namespace, name) ? readFileSync(this.#path(namespace, name)) : undefined
   }
 
   delete(namespace: string, name: string): boolean {
     if (!this.has(namespace, name)) return false
-    rmSync(this.path(namespace, name))
+    rmSync(this.#path(namespace, name))
     return true
   }
 }

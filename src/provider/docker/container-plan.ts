@@ -23,20 +23,29 @@ export interface PlanContext {
   readonly gatewayAddress: string | undefined
   readonly route: string
   readonly publish: boolean
-  /** Host path of a secret's file. */
-  readonly secretFile: (namespace: string, name: string) => string
+  readonly logDriver: 'local' | 'json-file'
+  /** Puts the secrets of a function into a container. */
+  readonly fillSecrets: (spec: FunctionSpec, container: string) => Promise<void>
 }
 
+/** Where a function finds its secrets (contract 8). */
+export const SECRETS_FOLDER = '/var/openfaas/secrets'
+
 /** What a replica of `revision` is as a container. Quantities were checked when the spec came in. */
-export function planContainer(revision: Revision, context: PlanContext): ContainerPlan {
+export function planContainer(
+  revision: Revision,
+  context: PlanContext,
+  imageEnv: ReadonlyMap<string, string>,
+): ContainerPlan {
   const { spec } = revision
   const { instance, network, gatewayAddress } = context
-  const { limits, requests } = spec
+  const { limits, requests, secrets = [] } = spec
+  const hasSecrets = secrets.length > 0
   return {
     name: `faasdock-${spec.name.slice(0, 30)}-${revision.id}-${randomBytes(3).toString('hex')}`,
     hostname: spec.name,
     image: revision.imageId ?? spec.image,
-    env: functionEnv(spec),
+    env: functionEnv(spec, imageEnv),
     labels: {
       // The user's, for tools that look at containers; ours win.
       ...spec.labels,
@@ -46,6 +55,7 @@ export function planContainer(revision: Revision, context: PlanContext): Contain
       [LABEL.function]: spec.name,
       [LABEL.revision]: revision.id,
       [LABEL.route]: context.route,
+      ...(hasSecrets && { [LABEL.secrets]: secrets.join(',') }),
     },
     network,
     aliases: [spec.name, formatRef(spec)],
@@ -53,11 +63,15 @@ export function planContainer(revision: Revision, context: PlanContext): Contain
       ...(gatewayAddress === undefined ? [] : GATEWAY_NAMES.map((name) => `${name}:${gatewayAddress}`)),
       'host.docker.internal:host-gateway',
     ],
-    mounts: (spec.secrets ?? []).map((name) => ({
-      source: context.secretFile(spec.namespace, name),
-      target: `/var/openfaas/secrets/${name}`,
-    })),
+    ...(hasSecrets && {
+      folder: {
+        path: SECRETS_FOLDER,
+        labels: { [LABEL.instance]: instance, [LABEL.role]: 'secrets' },
+        fill: (container: string) => context.fillSecrets(spec, container),
+      },
+    }),
     readOnlyRoot: spec.readOnlyRootFilesystem ?? false,
+    logDriver: context.logDriver,
     ...(limits?.memory !== undefined && { memoryBytes: parseMemory(limits.memory) }),
     ...(limits?.cpu !== undefined && { cores: parseCpu(limits.cpu) }),
     ...(requests?.memory !== undefined && { memoryReservationBytes: parseMemory(requests.memory) }),
@@ -66,12 +80,12 @@ export function planContainer(revision: Revision, context: PlanContext): Contain
   }
 }
 
-/** The environment of contract 6.4: ours first, so that what the user set wins. */
-function functionEnv(spec: FunctionSpec): string[] {
+/** The environment of contract 6.4: ours first, so that what the user set wins, in the image or in the spec. */
+function functionEnv(spec: FunctionSpec, imageEnv: ReadonlyMap<string, string>): string[] {
   const env = new Map<string, string>([
     ['OPENFAAS_NAME', spec.name],
     ['OPENFAAS_NAMESPACE', spec.namespace],
-    ['log_buffer_size', String(LOG_BUFFER_BYTES)],
+    ...(imageEnv.has('log_buffer_size') ? [] : [['log_buffer_size', String(LOG_BUFFER_BYTES)] as const]),
     ...Object.entries(spec.envVars ?? {}),
   ])
   if (spec.envProcess !== undefined) env.set('fprocess', spec.envProcess)

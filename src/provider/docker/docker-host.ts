@@ -1,6 +1,5 @@
-import { existsSync } from 'node:fs'
 import { asFaasError, FaasError } from '../../core/errors.ts'
-import type { FunctionSpec, Revision } from '../../core/function.ts'
+import type { FunctionRef, FunctionSpec, Revision } from '../../core/function.ts'
 import { formatRef } from '../../core/function.ts'
 import type { Engine } from '../../docker/client.ts'
 import {
@@ -29,6 +28,10 @@ export interface DockerHostOptions {
   readonly context: () => PlanContext
   /** How long a replica may take until it answers, milliseconds. */
   readonly startTimeoutMs: number
+  /** A container runs; nothing of it was read yet. */
+  readonly onStarted: (ref: FunctionRef, id: string) => void
+  /** Keeps what a container that ended wrote; never rejects. */
+  readonly keepLines: (ref: FunctionRef, id: string) => Promise<void>
   /** Makes the network again that somebody removed. */
   readonly remakeNetwork: () => Promise<void>
   /** Runs at most a few container starts at a time. */
@@ -49,20 +52,23 @@ export class DockerHost implements ReplicaHost {
     return this.#options.throttle(async () => {
       signal.throwIfAborted()
       const context = this.#options.context()
-      checkSecrets(revision.spec, context)
       const container = await this.#run(revision, context)
-      return { id: container.id, origin: originOf(container, context.publish) }
+      const { name, namespace } = revision.spec
+      const ref = { name, namespace }
+      this.#options.onStarted(ref, container.id)
+      return { id: container.id, origin: originOf(container, context.publish), ref }
     })
   }
 
   async #run(revision: Revision, context: PlanContext): Promise<RunningContainer> {
     const { engine, remakeNetwork } = this.#options
+    const env = await this.#imageEnv(revision)
     try {
-      return await runContainer(engine, planContainer(revision, context))
+      return await runContainer(engine, planContainer(revision, context, env))
     } catch (error) {
       if (!isNetworkGone(error)) throw error
       await remakeNetwork()
-      return await runContainer(engine, planContainer(revision, context))
+      return await runContainer(engine, planContainer(revision, context, env))
     }
   }
 
@@ -142,29 +148,30 @@ export class DockerHost implements ReplicaHost {
     }
   }
 
-  async #env({ spec, imageId }: Revision): Promise<ReadonlyMap<string, string>> {
-    const own = Object.entries(spec.envVars ?? {})
-    const image = await imageEnv(this.#options.engine, imageId ?? spec.image)
-    return new Map([...image.map((line) => splitOnce(line)), ...own])
+  async #env(revision: Revision): Promise<ReadonlyMap<string, string>> {
+    return new Map([...(await this.#imageEnv(revision)), ...Object.entries(revision.spec.envVars ?? {})])
+  }
+
+  async #imageEnv({ spec, imageId }: Revision): Promise<ReadonlyMap<string, string>> {
+    const lines = await imageEnv(this.#options.engine, imageId ?? spec.image)
+    return new Map(lines.map((line) => splitOnce(line)))
   }
 
   stop(replica: StartedReplica): Promise<void> {
-    return stopContainer(this.#options.engine, replica.id, STOP_GRACE_SECONDS)
+    return this.#end(replica, STOP_GRACE_SECONDS)
   }
 
   discard(replica: StartedReplica): Promise<void> {
-    return removeContainer(this.#options.engine, replica.id)
+    return this.#end(replica, 0)
   }
-}
 
-/** Secrets were there when the spec came in; one may have been deleted since. */
-function checkSecrets(spec: FunctionSpec, { secretFile }: PlanContext): void {
-  const missing = spec.secrets?.find((name) => !existsSync(secretFile(spec.namespace, name)))
-  if (missing === undefined) return
-  throw new FaasError('SECRET_NOT_FOUND', {
-    message: `${formatRef(spec)} asks for the secret ${JSON.stringify(missing)}, which does not exist in ${spec.namespace} any more`,
-    remedy: `Create it again: faasdock secret create ${missing} --from-file FILE.`,
-  })
+  /** What it wrote is kept when it has ended and writes nothing more, and before it is gone. */
+  async #end({ id, ref }: StartedReplica, graceSeconds: number): Promise<void> {
+    const { engine, keepLines } = this.#options
+    await stopContainer(engine, id, graceSeconds)
+    await keepLines(ref, id)
+    await removeContainer(engine, id)
+  }
 }
 
 /** Where a container's function answers, as this host reaches it. */

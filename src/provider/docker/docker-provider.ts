@@ -1,4 +1,5 @@
 import { hostname } from 'node:os'
+import { join } from 'node:path'
 import pLimit from 'p-limit'
 import { FaasError } from '../../core/errors.ts'
 import type { FunctionRef, Revision } from '../../core/function.ts'
@@ -18,37 +19,36 @@ import type {
 import type { Engine } from '../../docker/client.ts'
 import { engineFacts } from '../../docker/client.ts'
 import type { ListedContainer } from '../../docker/containers.ts'
-import {
-  containerEnd,
-  listContainers,
-  removeContainer,
-  removeContainersOf,
-} from '../../docker/containers.ts'
+import { containerEnd, listContainers, removeContainer, removeContainersOf } from '../../docker/containers.ts'
 import { engineFailure } from '../../docker/errors.ts'
 import type { ContainerEvent } from '../../docker/events.ts'
 import { watchContainers } from '../../docker/events.ts'
 import { resolveImage } from '../../docker/pull.ts'
 import type { RegistryConfig } from '../../docker/registry-config.ts'
 import { LABEL } from '../../docker/labels.ts'
-import { containerLogs, lastLines } from '../../docker/logs.ts'
+import { lastLines } from '../../docker/logs.ts'
 import type { InstanceNetwork } from '../../docker/networks.ts'
 import { ensureNetwork, removeNetwork } from '../../docker/networks.ts'
 import { containersUsage } from '../../docker/usage.ts'
-import { Merge } from '../merge.ts'
+import { removeUnusedVolumes } from '../../docker/volumes.ts'
 import { ReplicaSet } from '../replica-set.ts'
 import { unmetConstraint } from './constraints.ts'
 import { FUNCTION_PORT } from './container-plan.ts'
 import { describeEnd, DockerHost, originOf } from './docker-host.ts'
+import { FunctionLogs } from './function-logs.ts'
+import { LogArchive } from './log-archive.ts'
 import { runRelay } from './relay.ts'
 import { isSilent, waitReady } from './readiness.ts'
+import { SecretCopies } from './secret-copies.ts'
 
 export interface DockerProviderOptions {
   readonly engine: Engine
   /** Id of the data directory: what we label with, and what we adopt. */
   readonly instance: string
-  /** Where that data directory is; written on the network, for `gc`. */
+  /** Where that data directory is: written on the network, for `gc`; lines of replicas that are gone are kept there. */
   readonly dataDir: string
-  readonly secretFile: (namespace: string, name: string) => string
+  /** The value of a secret; undefined when there is none. */
+  readonly readSecret: (namespace: string, name: string) => Uint8Array | undefined
   readonly startTimeoutMs: number
   readonly drainMs: number
   /** Reach replicas through ports published on the loopback even where their addresses could be reached. */
@@ -73,7 +73,7 @@ export async function createDockerProvider(options: DockerProviderOptions): Prom
     ensureNetwork(engine, instance, networkLabels(options)),
   ])
   const info = { name: 'docker', version: facts.version, architecture: facts.architecture }
-  const provider = new DockerProvider(options, info, network)
+  const provider = new DockerProvider(options, info, network, facts.logDriver)
   await provider.connect()
   return provider
 }
@@ -94,29 +94,46 @@ export class DockerProvider implements Provider {
   readonly #stopped = new AbortController()
   /** `direct:ADDRESS` or `relay`; see routeGateway. */
   #route = ''
-  /** Replicas that could not be removed, because the engine was away. */
-  readonly #leftovers = new Set<string>()
+  /** Replicas that could not be removed, because the engine was away, and whose they are. */
+  readonly #leftovers = new Map<string, FunctionRef>()
+  readonly #secrets: SecretCopies
+  readonly #archive: LogArchive
+  readonly #logs: FunctionLogs
+  /** Everything goes, and nobody will ask what it wrote. */
+  #isEnding = false
   /** Calls may come in before it is known what an earlier run left: what they ask for waits until it is. */
   #adopting: Promise<void> | undefined
   #setAdopted: () => void = () => undefined
 
-  constructor(options: DockerProviderOptions, info: ProviderInfo, network: InstanceNetwork) {
+  constructor(
+    options: DockerProviderOptions,
+    info: ProviderInfo,
+    network: InstanceNetwork,
+    logDriver: 'local' | 'json-file',
+  ) {
+    const { engine, instance, dataDir, readSecret } = options
     this.#options = options
     this.#info = info
     this.#network = network
     this.#adopting = new Promise((resolve) => (this.#setAdopted = resolve))
+    this.#secrets = new SecretCopies({ engine, instance, readSecret })
+    this.#archive = new LogArchive(join(dataDir, 'logs'))
+    this.#logs = new FunctionLogs({ engine, instance, archive: this.#archive })
     this.#host = new DockerHost({
-      engine: options.engine,
+      engine,
       startTimeoutMs: options.startTimeoutMs,
       throttle: pLimit(STARTS_AT_ONCE),
+      onStarted: (ref, id) => this.#logs.started(ref, id),
+      keepLines: (ref, id) => this.#keepLines(ref, id),
       remakeNetwork: () => (this.#remaking ??= this.#remakeNetwork()),
       context: () => ({
-        instance: options.instance,
+        instance,
         network: network.name,
         gatewayAddress: this.#route.startsWith('direct:') ? this.#route.slice('direct:'.length) : undefined,
         route: this.#route,
         publish: this.#publishes,
-        secretFile: options.secretFile,
+        logDriver,
+        fillSecrets: (spec, container) => this.#secrets.fill(spec, container),
       }),
     })
   }
@@ -160,6 +177,16 @@ export class DockerProvider implements Provider {
     await this.#adopt()
     this.#setAdopted()
     this.#adopting = undefined
+    this.#tidyUp().catch((error: unknown) =>
+      this.#options.log.warn('could not clear away what an earlier run left', { error: String(error) }),
+    )
+  }
+
+  /** What only takes up room: nobody waits for it to be gone. */
+  async #tidyUp(): Promise<void> {
+    const { engine, instance } = this.#options
+    await this.#archive.sweep()
+    await removeUnusedVolumes(engine, instance)
   }
 
   async #remakeNetwork(): Promise<void> {
@@ -181,11 +208,14 @@ export class DockerProvider implements Provider {
       oldestFirst.map(async (container, index) => {
         const { labels } = container
         const revision = labels[LABEL.revision]
+        const ref = { name: labels[LABEL.function] ?? '', namespace: labels[LABEL.namespace] ?? '' }
         if (answers[index] === true && revision !== undefined) {
-          const ref = { name: labels[LABEL.function] ?? '', namespace: labels[LABEL.namespace] ?? '' }
-          this.#set(ref).adopt(revision, { id: container.id, origin: originOf(container, this.#publishes) })
+          const origin = originOf(container, this.#publishes)
+          this.#set(ref).adopt(revision, { id: container.id, origin, ref })
+          // A secret may have changed while nobody was there to tell it.
+          await this.#secrets.refresh(container)
         } else {
-          await removeContainer(engine, container.id)
+          await this.#host.discard({ id: container.id, origin: '', ref })
         }
       }),
     )
@@ -219,6 +249,7 @@ export class DockerProvider implements Provider {
 
   async deploy(revision: Revision, replicas: number, signal: AbortSignal): Promise<void> {
     if (this.#adopting) await this.#adopting
+    await this.#archive.functionIsBack(revision.spec)
     if (replicas > 0) this.#checkConstraints(revision)
     await this.#set(revision.spec).deploy(revision, replicas, signal)
   }
@@ -239,41 +270,35 @@ export class DockerProvider implements Provider {
     if (!set) return
     await set.remove()
     if (set.isEmpty) this.#sets.delete(formatRef(fn))
+    await this.#archive.functionRemoved(fn)
   }
 
   lease(fn: FunctionRef): Lease | undefined {
     return this.#sets.get(formatRef(fn))?.lease()
   }
 
-  async *logs(query: LogQuery, signal: AbortSignal): AsyncGenerator<LogLine> {
-    const { engine, instance } = this.#options
-    const containers = (await listContainers(engine, instance, 'function')).filter(
-      ({ id, labels }) =>
-        labels[LABEL.function] === query.ref.name &&
-        labels[LABEL.namespace] === query.ref.namespace &&
-        (query.instance === undefined || id.startsWith(query.instance)),
-    )
-    if (!query.follow) {
-      const lines: LogLine[] = []
-      for (const { id } of containers)
-        for await (const line of containerLogs(engine, id, query.ref, query, signal)) lines.push(line)
-      yield* lines.sort((a, b) => (a.timestamp < b.timestamp ? -1 : a.timestamp > b.timestamp ? 1 : 0))
-      return
-    }
-    const merge = new Merge<LogLine>()
-    for (const { id } of containers) merge.add(containerLogs(engine, id, query.ref, query, signal))
-    using _watch = this.watch((event) => {
-      if (event.type !== 'replica-ready' || formatRef(event.ref) !== formatRef(query.ref)) return
-      if (query.instance === undefined && !containers.some(({ id }) => id === event.replica))
-        merge.add(containerLogs(engine, event.replica, query.ref, { follow: true }, signal))
-    })
-    const close = (): void => merge.close()
-    signal.addEventListener('abort', close, { once: true })
-    if (signal.aborted) close()
+  logs(query: LogQuery, signal: AbortSignal): AsyncIterable<LogLine> {
+    return this.#logs.read(query, signal)
+  }
+
+  note(fn: FunctionRef, words: string): void {
+    this.#logs.note(fn, words)
+  }
+
+  secretChanged(namespace: string, name: string): Promise<void> {
+    return this.#secrets.changed(namespace, name)
+  }
+
+  async #keepLines(ref: FunctionRef, id: string): Promise<void> {
+    if (this.#isEnding) return
     try {
-      yield* merge
-    } finally {
-      signal.removeEventListener('abort', close)
+      await this.#logs.keep(ref, id)
+    } catch (error) {
+      // The lines of a replica are not worth its staying.
+      this.#options.log.warn(`the last lines of a replica of ${formatRef(ref)} could not be kept`, {
+        replica: id.slice(0, 12),
+        error: String(error),
+      })
     }
   }
 
@@ -296,9 +321,11 @@ export class DockerProvider implements Provider {
   }
 
   async removeAll(): Promise<void> {
+    this.#isEnding = true
     await Promise.all([...this.#sets.values()].map((set) => set.remove()))
     const { engine, instance } = this.#options
     await removeContainersOf(engine, instance)
+    await removeUnusedVolumes(engine, instance)
     await removeNetwork(engine, this.#network.id)
   }
 
@@ -318,7 +345,7 @@ export class DockerProvider implements Provider {
         drainMs: this.#options.drainMs,
         onEvent: (event) => this.#emit(event),
         onLeftover: (replica, error) => {
-          this.#leftovers.add(replica)
+          this.#leftovers.set(replica, { name, namespace })
           this.#options.log.warn(
             `could not remove a replica of ${key}; it is tried again when the engine is back, and at the next start`,
             { replica: replica.slice(0, 12), error: String(error) },
@@ -363,15 +390,17 @@ export class DockerProvider implements Provider {
           for (const id of set.replicaIds())
             if (!running.has(id)) set.died(id, 'ended while the engine was away')
         this.#emit({ type: 'engine-back' })
-        return this.#removeLeftovers()
+        return this.#catchUp(containers)
       })
       .catch((error: unknown) => this.#emit({ type: 'engine-lost', reason: String(error) }))
   }
 
-  async #removeLeftovers(): Promise<void> {
-    for (const id of [...this.#leftovers]) {
-      await removeContainer(this.#options.engine, id)
+  /** What could not be done while the engine was away. */
+  async #catchUp(containers: readonly ListedContainer[]): Promise<void> {
+    for (const [id, ref] of [...this.#leftovers]) {
+      await this.#host.discard({ id, origin: '', ref })
       this.#leftovers.delete(id)
     }
+    for (const container of containers) await this.#secrets.refresh(container)
   }
 }

@@ -44,7 +44,6 @@ export async function runRelay(engine: Engine, options: RelayOptions): Promise<v
     network,
     aliases: GATEWAY_NAMES,
     hosts: ['host.docker.internal:host-gateway'],
-    mounts: [],
     readOnlyRoot: true,
     restarts: true,
   })

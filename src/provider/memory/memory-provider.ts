@@ -39,8 +39,12 @@ export interface MemoryProviderOptions {
 interface MemoryReplica extends StartedReplica {
   readonly server: Server
   readonly sockets: ReadonlySet<Socket>
-  readonly ref: FunctionRef
 }
+
+/** Of each function, so many replicas that are gone keep their lines. */
+const KEPT_REPLICAS = 5
+/** Of all functions together; the oldest go. */
+const KEPT_LINES = 100_000
 
 /** Functions as HTTP servers in this process: what makes everything above the rooms testable in milliseconds. */
 export class MemoryProvider implements Provider {
@@ -48,7 +52,11 @@ export class MemoryProvider implements Provider {
   readonly #options: MemoryProviderOptions
   readonly #sets = new Map<string, ReplicaSet>()
   readonly #replicas = new Map<string, MemoryReplica>()
-  readonly #lines: LogLine[] = []
+  /** In the order of their numbers. */
+  #lines: { readonly number: number; readonly line: LogLine }[] = []
+  #written = 0
+  /** By function, oldest first. */
+  readonly #gone = new Map<string, string[]>()
   readonly #watchers = new Set<(event: ProviderEvent) => void>()
   readonly #readers = new Set<() => void>()
   readonly #host: ReplicaHost
@@ -106,18 +114,41 @@ export class MemoryProvider implements Provider {
     const key = formatRef(query.ref)
     const wanted = (line: LogLine): boolean =>
       formatRef(line.ref) === key &&
-      (query.instance === undefined || line.instance === query.instance) &&
+      (query.instance === undefined || line.instance.startsWith(query.instance)) &&
       (query.since === undefined || line.timestamp >= query.since.toISOString())
-    const past = this.#lines.filter(wanted)
     // Remembered before the reader has its say: more lines may come while it looks at these.
-    let seen = this.#lines.length
+    let seen = this.#written
+    const past = this.#lines.flatMap(({ line }) => (wanted(line) ? [line] : []))
     yield* query.tail !== undefined && query.tail > 0 ? past.slice(-query.tail) : past
     while (query.follow && !signal.aborted) {
-      if (this.#lines.length === seen) await this.#moreLines(signal)
-      const fresh = this.#lines.slice(seen)
-      seen += fresh.length
-      yield* fresh.filter(wanted)
+      if (this.#written === seen) await this.#moreLines(signal)
+      const fresh = this.#lines.filter(({ number }) => number > seen)
+      seen = this.#written
+      for (const { line } of fresh) if (wanted(line)) yield line
     }
+  }
+
+  note({ name, namespace }: FunctionRef, words: string): void {
+    const lines = words.split('\n').filter((line) => line.trim() !== '')
+    for (const text of lines) this.#write({ name, namespace }, 'faasdock', text)
+  }
+
+  /** Functions in this process have no files of their own. */
+  secretChanged(): Promise<void> {
+    return Promise.resolve()
+  }
+
+  #write(ref: FunctionRef, instance: string, text: string): void {
+    const line = { ref, instance, timestamp: new Date().toISOString(), text }
+    this.#lines.push({ number: ++this.#written, line })
+    if (this.#lines.length > 2 * KEPT_LINES) this.#lines = this.#lines.slice(-KEPT_LINES)
+    for (const wake of this.#readers) wake()
+  }
+
+  #forgetOldest(key: string): void {
+    const gone = this.#gone.get(key) ?? []
+    const forgotten = new Set(gone.splice(0, Math.max(0, gone.length - KEPT_REPLICAS)))
+    if (forgotten.size > 0) this.#lines = this.#lines.filter(({ line }) => !forgotten.has(line.instance))
   }
 
   usage(): Promise<Usage> {
@@ -158,11 +189,9 @@ export class MemoryProvider implements Provider {
     const id = `memory-${++this.#count}`
     const { name, namespace } = revision.spec
     const ref = { name, namespace }
-    const write = (text: string): void => {
-      this.#lines.push({ ref, instance: id, timestamp: new Date().toISOString(), text })
-      for (const wake of this.#readers) wake()
-    }
-    const server = createServer(this.#image(revision.spec.image).listener(revision, write))
+    const server = createServer(
+      this.#image(revision.spec.image).listener(revision, (text) => this.#write(ref, id, text)),
+    )
     const sockets = new Set<Socket>()
     server.on('connection', (socket) => {
       sockets.add(socket)
@@ -184,6 +213,9 @@ export class MemoryProvider implements Provider {
     // Connections that have left HTTP are unknown to the server.
     for (const socket of replica.sockets) socket.destroy()
     await closed
+    const key = formatRef(replica.ref)
+    this.#gone.set(key, [...(this.#gone.get(key) ?? []), id])
+    this.#forgetOldest(key)
   }
 
   #set(ref: FunctionRef): ReplicaSet {
