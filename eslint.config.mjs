@@ -1,7 +1,7 @@
 import tseslint from 'typescript-eslint'
 
 export default tseslint.config(
-  { ignores: ['dist/', 'coverage/', 'templates/', 'samples/', '**/build/', '**/*.mjs', 'bin/'] },
+  { ignores: ['dist/', 'coverage/', 'templates/', 'samples/', '**/build/', '**/*.mjs', '**/*.cjs', 'bin/'] },
   ...tseslint.configs.strictTypeChecked,
   {
     languageOptions: { parserOptions: { project: './tsconfig.json', tsconfigRootDir: import.meta.dirname } },
