@@ -1,15 +1,14 @@
-import { cp, readdir } from 'node:fs/promises'
 import { hostname } from 'node:os'
-import { join, relative } from 'node:path'
 import { baseImagesFor } from './builder/needed-bases.ts'
 import { repositoryOf } from './builder/community-templates.ts'
 import { pullTemplates } from './builder/pull-templates.ts'
 import { shrinkwrap } from './builder/shrinkwrap.ts'
+import { copyStarter } from './builder/starter.ts'
 import { listTemplates, resolveTemplate } from './builder/template.ts'
 import { readConfig } from './config.ts'
 import type { Builder } from './core/builder.ts'
 import { FaasError } from './core/errors.ts'
-import type { CopiedTemplate, Toolbox, ToolboxOptions } from './core/toolbox.ts'
+import type { Toolbox, ToolboxOptions } from './core/toolbox.ts'
 import { engineFacts } from './docker/client.ts'
 import { pushImage } from './docker/push.ts'
 import { listLeftovers, removeLeftovers } from './docker/leftovers.ts'
@@ -39,16 +38,17 @@ export function createToolbox(options: ToolboxOptions): Promise<Toolbox> {
     push: async (image, onOutput, signal) =>
       pushImage((await docker()).engine, image, await readRegistryConfig(env), onOutput, signal),
     listTemplates: async (root) =>
-      (await listTemplates(root, TEMPLATES)).map(({ lang, language, origin }) => ({
+      (await listTemplates(root, TEMPLATES)).map(({ lang, language, description, origin }) => ({
         lang,
         ...(language !== undefined && { language }),
+        ...(description !== undefined && { description }),
         origin,
       })),
     pullTemplates: (pull, signal) => pullTemplates(pull, env, signal),
     templateProcess: async (source) =>
       (await resolveTemplate(source, TEMPLATES).catch(ignoreMissingTemplate))?.fprocess,
     knownRepository: (lang) => repositoryOf(lang),
-    copyTemplate: (root, lang, to) => copyTemplate(root, lang, to),
+    copyTemplate: (starter) => copyStarter(starter, TEMPLATES),
     gc: {
       list: async () =>
         listLeftovers((await docker()).engine, ({ dataDir, host: owner }) =>
@@ -82,23 +82,4 @@ export function createToolbox(options: ToolboxOptions): Promise<Toolbox> {
 /** A machine that only deploys need not have the templates: the image knows its process. */
 function ignoreMissingTemplate(error: unknown): undefined {
   if (!(error instanceof FaasError && error.code === 'TEMPLATE_NOT_FOUND')) throw error
-}
-
-async function copyTemplate(root: string, lang: string, to: string): Promise<CopiedTemplate> {
-  const listed = (await listTemplates(root, TEMPLATES)).find((template) => template.lang === lang)
-  // Not listed: resolving says where it was looked for, and what could have been meant.
-  const { folder, handlerFolder, welcomeMessage } =
-    listed ?? (await resolveTemplate({ lang, root }, TEMPLATES))
-  if (folder === undefined) {
-    throw new FaasError('TEMPLATE_NOT_FOUND', {
-      message: `the template ${lang} has no sample handler`,
-      remedy: 'Make the handler folder yourself, with a Dockerfile in it.',
-    })
-  }
-  await cp(join(folder, handlerFolder), to, { recursive: true, errorOnExist: true, force: false })
-  const entries = await readdir(to, { recursive: true, withFileTypes: true })
-  const files = entries
-    .filter((entry) => entry.isFile())
-    .map((entry) => relative(to, join(entry.parentPath, entry.name)))
-  return { files: files.sort(), ...(welcomeMessage !== undefined && { welcome: welcomeMessage }) }
 }

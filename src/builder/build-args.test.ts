@@ -9,6 +9,7 @@ const template: Template = {
   handlerFolder: 'function',
   mountSsh: false,
   languages: new Map(),
+  descriptions: new Map(),
   preferredImages: {},
   languageArgs: { NODE_VERSION: '20', FLAVOUR: 'alpine' },
   buildOptions: new Map([

@@ -22,10 +22,11 @@ const templateYmlSchema = z.object({
   handler_folder: optional(z.string()),
   mount_ssh: optional(z.boolean()),
   languages: optional(z.record(z.string(), z.record(z.string(), scalar).nullable())),
+  descriptions: optional(z.record(z.string(), z.string())),
   preferred_images: optional(z.record(z.string(), z.string().min(1))),
 })
 
-/** A template.yml, read (contract 5.3), with our own `languages` and `preferred_images`. */
+/** A template.yml, read (contract 5.3), with our own `languages`, `descriptions` and `preferred_images`. */
 export interface TemplateYml {
   readonly language?: string
   readonly fprocess?: string
@@ -37,6 +38,8 @@ export interface TemplateYml {
   readonly mountSsh: boolean
   /** Lang → build arguments, for a template that serves several langs. */
   readonly languages: ReadonlyMap<string, Readonly<Record<string, string>>>
+  /** Lang, or the beginning of several → what a handler is, in one line. */
+  readonly descriptions: ReadonlyMap<string, string>
   /** Build argument → image that it names where that image can be had; the Dockerfile does without otherwise. */
   readonly preferredImages: Readonly<Record<string, string>>
 }
@@ -72,6 +75,7 @@ export async function readTemplateYml(folder: string): Promise<TemplateYml> {
     handlerFolder: handlerFolder(yml.handler_folder, file),
     mountSsh: yml.mount_ssh ?? false,
     languages: new Map(Object.entries(yml.languages ?? {}).map(([lang, args]) => [lang, args ?? {}])),
+    descriptions: new Map(Object.entries(yml.descriptions ?? {})),
     preferredImages: yml.preferred_images ?? {},
   }
 }
@@ -90,8 +94,8 @@ function bad(file: string, mistakes: readonly string[], cause?: unknown): FaasEr
     message: [`${file} has ${mistakes.length === 1 ? 'a mistake' : 'mistakes'}:`, ...mistakes].join('\n  '),
     remedy:
       'Correct it; it may have language, fprocess, welcome_message, handler_folder (texts), mount_ssh (true or false), ' +
-      'build_options (a list of name and packages), languages (lang: build arguments) and preferred_images (build ' +
-      'argument: image).',
+      'build_options (a list of name and packages), languages (lang: build arguments), descriptions (lang: ' +
+      'text) and preferred_images (build argument: image).',
     cause,
   })
 }

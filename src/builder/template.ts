@@ -4,6 +4,7 @@ import type { FunctionSource } from '../core/builder.ts'
 import { FaasError } from '../core/errors.ts'
 import { communityTemplates, repositoryOf } from './community-templates.ts'
 import { nearest } from '../core/nearest.ts'
+import { ofLang } from './of-lang.ts'
 import { readTemplateYml } from './template-yml.ts'
 import type { TemplateYml } from './template-yml.ts'
 
@@ -22,6 +23,8 @@ export interface Template extends TemplateYml {
 /** A template as `template list` and `new` show it. */
 export interface ListedTemplate extends Template {
   readonly folder: string
+  /** What a handler is in it, in one line. */
+  readonly description?: string
   readonly origin: 'project' | 'built-in'
 }
 
@@ -57,11 +60,19 @@ export async function resolveTemplate(
 export async function listTemplates(root: string, builtIn: string): Promise<readonly ListedTemplate[]> {
   const own: ListedTemplate[] = []
   for (const lang of await foldersIn(join(root, 'template'))) {
-    own.push({ ...(await readTemplate(projectTemplateFolder(root, lang), lang)), origin: 'project' })
+    own.push(listed(await readTemplate(projectTemplateFolder(root, lang), lang), 'project'))
   }
   const hidden = new Set(own.map(({ lang }) => lang))
   const others = (await builtInTemplates(builtIn)).filter(({ lang }) => !hidden.has(lang))
-  return [...own, ...others.map((template) => ({ ...template, origin: 'built-in' as const }))].sort(byLang)
+  return [...own, ...others.map((template) => listed(template, 'built-in'))].sort(byLang)
+}
+
+function listed(
+  template: Template & { readonly folder: string },
+  origin: ListedTemplate['origin'],
+): ListedTemplate {
+  const description = template.descriptions.get(ofLang(template.descriptions.keys(), template.lang) ?? '')
+  return { ...template, ...(description !== undefined && { description }), origin }
 }
 
 /** faas-cli wants `template/dockerfile` to exist; here it only adds its build options when it does. */

@@ -21,8 +21,8 @@ export interface Toolbox extends AsyncDisposable {
   templateProcess(source: FunctionSource): Promise<string | undefined>
   /** The GitHub repository (`owner/name`) that is known to provide a template. */
   knownRepository(lang: string): string | undefined
-  /** Copies the sample handler of a template to the folder `to`. TEMPLATE_NOT_FOUND. */
-  copyTemplate(root: string, lang: string, to: string): Promise<CopiedTemplate>
+  /** Copies what a new function begins with to a folder that must not exist: handler, test, README. TEMPLATE_NOT_FOUND. */
+  copyTemplate(starter: FunctionStarter): Promise<CopiedTemplate>
   readonly gc: {
     list(): Promise<readonly Leftover[]>
     remove(leftovers: readonly Leftover[]): Promise<void>
@@ -62,7 +62,17 @@ interface TemplateListing {
   readonly lang: string
   /** `language` of template.yml. */
   readonly language?: string
+  /** What a handler is in it, in one line. */
+  readonly description?: string
   readonly origin: 'project' | 'built-in'
+}
+
+export interface FunctionStarter {
+  readonly lang: string
+  /** The project, whose own templates win. */
+  readonly root: string
+  readonly name: string
+  readonly to: string
 }
 
 export interface CopiedTemplate {

@@ -51,7 +51,7 @@ export function makeFakeToolbox(parts: Partial<Toolbox> = {}): FakeToolbox {
     listTemplates: () =>
       Promise.resolve([
         { lang: 'go-own', origin: 'project' },
-        { lang: 'node22', language: 'Node.js', origin: 'built-in' },
+        { lang: 'node22', language: 'Node.js', description: 'a JavaScript function', origin: 'built-in' },
       ]),
     pullTemplates(pull) {
       pulls.push(pull)
@@ -59,7 +59,7 @@ export function makeFakeToolbox(parts: Partial<Toolbox> = {}): FakeToolbox {
     },
     templateProcess: ({ lang }) => Promise.resolve(lang === 'node22' ? 'node index.js' : undefined),
     knownRepository: (lang) => (lang === 'golang-http' ? 'openfaas/golang-http-template' : undefined),
-    async copyTemplate(_root, lang, to) {
+    async copyTemplate({ lang, to }) {
       if (lang !== 'node22')
         throw new FaasError('TEMPLATE_NOT_FOUND', {
           message: `no template ${lang}`,

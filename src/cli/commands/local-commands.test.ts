@@ -245,7 +245,7 @@ describe('new', () => {
   test('--list shows the templates, as template list does', async () => {
     const rooms = roomsOf({ toolbox: makeFakeToolbox() })
     const { out } = await cli(['new', '--list'], { rooms })
-    expect(out).toBe('LANG    LANGUAGE  FROM\ngo-own            project\nnode22  Node.js   built-in\n')
+    expect(out).toBe('LANG    FROM      HANDLER\ngo-own  project\nnode22  built-in  a JavaScript function\n')
     expect((await cli(['template', 'list'], { rooms })).out).toBe(out)
   })
 })

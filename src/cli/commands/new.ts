@@ -20,7 +20,7 @@ interface Flags extends SpecFlags {
   readonly list?: boolean
 }
 
-/** Template's sample handler → folder, and a stack file that says it. */
+/** Template's sample handler, test and README → folder, and a stack file that says it. */
 export const newFunction = defineCommand<Flags>({
   args: '[name]',
   options: [
@@ -65,7 +65,7 @@ export const newFunction = defineCommand<Flags>({
     })
     const after = before === undefined ? newStackText(gateway, fn) : addFunction(before, file, fn)
     await using toolbox = await openToolbox(context)
-    const copied = await toolbox.copyTemplate(root, lang, folder)
+    const copied = await toolbox.copyTemplate({ root, lang, name: given, to: folder })
     await writeFile(file, after)
     const ignore = join(root, '.gitignore')
     const ignored = await readFile(ignore, 'utf8').catch(() => '')

@@ -14,8 +14,8 @@ export const templateList = defineCommand({
     if (print.json) print.value(templates)
     else
       for (const line of tableLines(
-        ['LANG', 'LANGUAGE', 'FROM'],
-        templates.map((one) => [one.lang, one.language ?? '', one.origin]),
+        ['LANG', 'FROM', 'HANDLER'],
+        templates.map((one) => [one.lang, one.origin, one.description ?? one.language ?? '']),
       ))
         print.line(line)
     return 0

@@ -8,6 +8,8 @@ const server = createServer((req, res) => {
   else res.end(`${req.method} ${req.url}\n`)
 })
 
-server.listen(8080)
+server.listen(process.env.port || 8080)
 // Answers what is in flight before it ends.
 process.on('SIGTERM', () => server.close(() => process.exit(0)))
+
+module.exports = server

@@ -23,7 +23,7 @@ warm() {
   mkdir -p "$out" /watchdog
   cp /template/runtime/*.go /watchdog
   cd /watchdog
-  printf 'module watchdog\n\ngo 1.24\n' >go.mod
+  printf 'module watchdog\n\ngo 1.21\n' >go.mod
   printf 'package main\n\nfunc main() { forkWatchdog().run() }\n' >main.go
   printf 'package main\n\nimport (\n\t_ "net/http/httptest"\n\t"testing"\n)\n\nfunc TestNothing(*testing.T) {}\n' >main_test.go
   if [ "$CONTRACT" = classic ]; then go_build "$out/fwatchdog" .; else go_build /dev/null .; fi
@@ -47,7 +47,7 @@ sort_code() {
 }
 
 private_modules() {
-  if [ -z "${GIT_TOKEN:-}" ] && [ -f /run/secrets/git_token ]; then GIT_TOKEN=$(cat /run/secrets/git_token); fi
+  if [ -z "${GIT_TOKEN:-}" ] && [ -f /run/secrets/GIT_TOKEN ]; then GIT_TOKEN=$(cat /run/secrets/GIT_TOKEN); fi
   if [ -z "${GIT_TOKEN:-}" ]; then return; fi
   for pattern in $(printf '%s' "${GOPRIVATE:-github.com}" | tr , ' '); do
     host=${pattern%%/*}
