@@ -62,11 +62,7 @@ export async function overrideBuild(
   root: string,
   flags: BuildFlags,
 ): Promise<StackFunction> {
-  // Without --tag an image is what the file says, to the letter.
-  const image =
-    flags.tag === undefined
-      ? fn.spec.image
-      : await tagImage(fn.spec.image, flags.tag, root, fn.source?.handler)
+  const image = await tagImage(fn.spec.image, flags.tag ?? 'latest', root, fn.source?.handler)
   const spec = { ...fn.spec, image }
   if (!fn.source) return { ...fn, spec }
   const source: FunctionSource = {

@@ -19,6 +19,7 @@ export function dockerRunLine(spec: FunctionSpec, port: number, root: string): s
     `-p=${port}:8080`,
     `-e=OPENFAAS_NAME=${name}`,
     `-e=OPENFAAS_NAMESPACE=${namespace}`,
+    '-e=jwt_auth_local=true',
     ...Object.entries(envVars).map(([key, value]) => `-e=${key}=${value}`),
     ...(spec.readOnlyRootFilesystem ? ['--read-only', '--tmpfs=/tmp'] : []),
     ...(limits.memory === undefined

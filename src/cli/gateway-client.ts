@@ -230,9 +230,12 @@ export class GatewayClient {
     return (await this.#connection.json(answer, isObject)) as WireNamespace
   }
 
+  /** NAMESPACE_EXISTS. */
   async createNamespace(namespace: WireNamespace): Promise<void> {
     const json = markedNamespace(namespace)
-    await this.#connection.done(await this.#connection.ask('POST', '/system/namespace/', { json }))
+    const answer = await this.#connection.ask('POST', '/system/namespace/', { json })
+    if (answer.status === 409) throw await this.#namespaceExists(answer, namespace.name)
+    await this.#connection.done(answer)
   }
 
   /** Replaces labels and annotations. NAMESPACE_NOT_FOUND. */
@@ -274,6 +277,14 @@ export class GatewayClient {
     return new FaasError('FUNCTION_NOT_FOUND', {
       message: `no function ${JSON.stringify(name)} ${namespace ? `in namespace ${namespace} ` : ''}at ${this.url}`,
       remedy: `See what is deployed with "faasdock list${namespace ? ` -n ${namespace}` : ''}".`,
+    })
+  }
+
+  async #namespaceExists(answer: HttpAnswer, name: string): Promise<FaasError> {
+    await readText(answer)
+    return new FaasError('NAMESPACE_EXISTS', {
+      message: `namespace ${JSON.stringify(name)} exists already at ${this.url}`,
+      remedy: `Change its labels and annotations with "faasdock namespace update ${name}".`,
     })
   }
 

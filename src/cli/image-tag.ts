@@ -18,6 +18,8 @@ export async function tagImage(
   root: string,
   handler?: string,
 ): Promise<string> {
+  // One that is named by its digest is what it is.
+  if (image.includes('@')) return image
   const { name, tag } = splitImage(image)
   switch (mode) {
     case 'latest':
@@ -37,10 +39,10 @@ export async function tagImage(
   }
 }
 
-/** Name and tag of an image; the colon of a registry's port is none of the tag's. A digest counts to the name. */
+/** Name and tag of an image; the colon of a registry's port is none of the tag's. */
 function splitImage(image: string): { name: string; tag: string } {
   const colon = image.lastIndexOf(':')
-  if (colon <= image.lastIndexOf('/') || image.includes('@')) return { name: image, tag: 'latest' }
+  if (colon <= image.lastIndexOf('/')) return { name: image, tag: 'latest' }
   return { name: image.slice(0, colon), tag: image.slice(colon + 1) }
 }
 

@@ -3,7 +3,6 @@ import { homedir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { FaasError } from '../core/errors.ts'
 import type { Io } from './io.ts'
-import { parseYaml, writeYaml } from './yaml-text.ts'
 
 /** One login as faas-cli keeps it (contract 5.6); what else an entry holds is kept with it. */
 export interface Login {
@@ -34,9 +33,13 @@ export async function readLogins(file: string): Promise<Login[]> {
     })
   })
   if (text.trim() === '') return []
-  const content = await parseYaml(text).catch((cause: unknown) => {
+  const { parseYaml } = await import('./yaml-text.ts')
+  let content: unknown
+  try {
+    content = parseYaml(text)
+  } catch (cause) {
     throw notLogins(file, cause)
-  })
+  }
   const auths = isRecord(content) ? (content['auths'] ?? []) : undefined
   if (!Array.isArray(auths) || !auths.every(isRecord)) throw notLogins(file)
   return auths.map((entry) => ({
@@ -80,9 +83,10 @@ async function writeLogins(file: string, logins: readonly Login[]): Promise<void
   await mkdir(dirname(file), { recursive: true, mode: 0o700 })
   // A link, as people who keep their settings in a repository have, stays one.
   const target = await realpath(file).catch(() => file)
+  const { writeYaml } = await import('./yaml-text.ts')
   const fresh = `${target}.${process.pid}`
   try {
-    await writeFile(fresh, await writeYaml({ auths: logins }), { mode: 0o600, flag: 'wx' })
+    await writeFile(fresh, writeYaml({ auths: logins }), { mode: 0o600, flag: 'wx' })
     await rename(fresh, target)
   } finally {
     await rm(fresh, { force: true })

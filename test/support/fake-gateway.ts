@@ -10,6 +10,8 @@ export interface FakeGateway extends AsyncDisposable {
   readonly seen: SeenRequest[]
   readonly functions: Map<string, Record<string, unknown>>
   readonly secrets: Map<string, Buffer>
+  /** Namespaces beside the default one, as they were sent. */
+  readonly namespaces: Map<string, Record<string, unknown>>
   /** Lines that `/system/logs` answers, by function. */
   readonly logs: Map<string, Record<string, unknown>[]>
   /** Answers instead of the usual, when it gives true. */
@@ -51,6 +53,7 @@ export async function startFakeGateway(): Promise<FakeGateway> {
     seen: [],
     functions: new Map(),
     secrets: new Map(),
+    namespaces: new Map(),
     logs: new Map(),
     [Symbol.asyncDispose]: () => close(server),
   }
@@ -109,6 +112,27 @@ const ROUTES: Readonly<Record<string, Route>> = {
       version: { release: '0.9.0', sha: 'def' },
       arch: 'x86_64',
     }),
+  'GET healthz/': ({ response }) => end(response, 200, ''),
+  'GET system/namespaces': ({ gateway, response }) =>
+    json(response, ['openfaas-fn', ...gateway.namespaces.keys()]),
+  'GET system/namespace': ({ gateway, response, name }) => {
+    const found = gateway.namespaces.get(name)
+    if (found) json(response, found)
+    else end(response, 404, '')
+  },
+  'POST system/namespace': ({ gateway, response, body }) => {
+    const name = String(parse(body)['name'])
+    const isThere = gateway.namespaces.has(name)
+    if (!isThere) gateway.namespaces.set(name, parse(body))
+    end(response, isThere ? 409 : 201, '')
+  },
+  'PUT system/namespace': ({ gateway, response, name, body }) => {
+    const isThere = gateway.namespaces.has(name)
+    if (isThere) gateway.namespaces.set(name, parse(body))
+    end(response, isThere ? 202 : 404, '')
+  },
+  'DELETE system/namespace': ({ gateway, response, name }) =>
+    end(response, gateway.namespaces.delete(name) ? 202 : 404, ''),
   'GET system/secrets': ({ gateway, response }) =>
     json(
       response,

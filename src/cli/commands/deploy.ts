@@ -4,7 +4,7 @@ import { defineCommand } from '../command.ts'
 import { deployOptions, deployWish } from '../deploy-flags.ts'
 import type { DeployFlags } from '../deploy-flags.ts'
 import { deployFunctions } from '../deploy-functions.ts'
-import { gatewayFor } from '../gateway-for.ts'
+import { findGateway, gatewayFor } from '../gateway-for.ts'
 import { reportFailures } from '../outcomes.ts'
 import { makeProgress } from '../progress.ts'
 import { readTemplateOptions, withTemplateProcess } from '../read-template.ts'
@@ -35,7 +35,8 @@ export const deploy = defineCommand<Flags>({
     const read = await withTemplateProcess(tagged, flags, () => openToolbox(context))
     const specs = read.map(({ spec }) => overrideSpec(spec, flags))
     using progress = makeProgress(context, false)
-    const outcomes = await deployFunctions(context, await gatewayFor(context, stack), specs, wish, progress)
+    const client = stack ? await gatewayFor(context, stack) : await findGateway(context, { strict: true })
+    const outcomes = await deployFunctions(context, client, specs, wish, progress)
     progress[Symbol.dispose]()
     if (context.print.json)
       context.print.value(outcomes.flatMap((one) => (one.ok ? { name: one.name, ...one.result } : [])))

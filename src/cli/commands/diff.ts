@@ -30,7 +30,12 @@ export const diff = defineCommand<Flags>({
   async run(context, _args, flags) {
     const { print } = context
     const stack = await readStackFor(context, 'trust')
-    const functions = await Promise.all(stack.functions.map((fn) => overrideBuild(fn, stack.root, flags)))
+    const functions = await Promise.all(
+      stack.functions.map((fn) =>
+        overrideBuild(fn, stack.root, flags.tag === undefined ? {} : { tag: flags.tag }),
+      ),
+    )
+    functions.sort((a, b) => (a.spec.name < b.spec.name ? -1 : 1))
     const client = await gatewayFor(context, stack)
     const deployed = new Map<string, Map<string, WireFunction>>()
     const differences = []

@@ -49,7 +49,7 @@ export const generate = defineCommand<Flags>({
         : [await ofStore(context, flags.fromStore, flags)]
     const objects = specs.map((spec) => kubernetesObject(spec, flags.api ?? 'openfaas.com/v1'))
     if (print.json) print.value(objects)
-    else for (const object of objects) print.line(`---\n${(await writeYaml(object)).trimEnd()}`)
+    else for (const object of objects) print.line(`---\n${writeYaml(object).trimEnd()}`)
     return 0
   },
 })
