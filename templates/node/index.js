@@ -897,12 +897,23 @@ function serveMetrics() {
 
 // ----------------------------------------------------------------------------------------------------- load and start
 
-/** Node's own report of an uncaught error shows file, line and the offending source; nothing here could do it better. */
+let failed = false
+
+/**
+ * Says why there is no handler, and ends the process. Only Node itself can show the place of a syntax error in an ES
+ * module, and a crash reporter of the user wants to hear of any error: both by an error that nobody catches.
+ */
 function failedToLoad(error) {
+  failed = true
   bareStderr(`${waitingLines}${stamp()} the handler failed to load\n`)
   waitingLines = ''
   const hint = hintFor(error)
   if (hint !== '') bareStderr(`${hint}\n`)
+  const shown = error instanceof Error && !(error instanceof SyntaxError)
+  if (shown && process.listenerCount('uncaughtException') === 0) {
+    bareStderr(`${error.stack}\n`)
+    exitProcess(1)
+  }
   process.nextTick(() => {
     throw error
   })
@@ -959,6 +970,10 @@ function leave(why) {
 /** The handler ended the process, or an error nobody caught did: callers get an answer, not a closed connection. */
 process.on('exit', (code) => {
   removeLock()
+  if (generation.handler === undefined && !failed && !leaving) {
+    log(`the process ends with code ${code} before the handler is loaded: it called process.exit, or awaits for ever`)
+    if (code === 0) process.exitCode = 1
+  }
   if (!leaving && calls.size > 0) {
     log(`the process ends with code ${code} while ${calls.size} calls are in flight`)
     calls.forEach((call) => {

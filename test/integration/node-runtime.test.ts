@@ -293,7 +293,7 @@ describe('loading the handler', () => {
   })
 
   it.each([
-    ['throws', { 'handler.js': `\n\nthrow new Error('at load')` }, /handler\.js:3[\s\S]*at load/],
+    ['throws', { 'handler.js': `\n\nthrow new Error('at load')` }, /Error: at load\n.*handler\.js:3:7/],
     [
       'has a syntax error',
       { 'handler.js': 'module.exports = {\n  a: ;\n}' },
@@ -310,6 +310,17 @@ describe('loading the handler', () => {
       /Cannot find module 'not-there'[\s\S]*handler\.js/,
     ],
     ['exports nothing', { 'handler.js': '' }, /handler\.js exports no function: write module\.exports/],
+    [
+      'awaits for ever',
+      { 'handler.mjs': 'await new Promise(() => {})\nexport default 1' },
+      /before the handler is loaded: it called process\.exit, or awaits for ever/,
+    ],
+    [
+      'ends the process',
+      { 'handler.js': 'process.exit(1)' },
+      /ends with code 1 before the handler is loaded/,
+    ],
+    ['throws no error', { 'handler.js': `throw 'text'` }, /the handler failed to load[\s\S]*text/],
     ['is missing', { 'other.js': '' }, /no handler: one of handler\.js/],
   ])('says what is wrong with one that %s, and exits 1', async (_, files, message) => {
     await using runtime = await startRuntime(files)

@@ -8,9 +8,18 @@ const { spawnSync } = require('child_process')
 const fs = require('fs')
 
 const folder = '/home/app/function'
+/** Build secrets are files that only this step sees: they are in no layer, no history and no build argument. */
+const secrets = '/run/secrets'
 
 function npm(args) {
-  const result = spawnSync('npm', args, { cwd: folder, stdio: 'inherit' })
+  const env = Object.assign({}, process.env)
+  if (fs.existsSync(`${secrets}/npmrc`)) {
+    // The function's own .npmrc is root's by now; so it comes second, and the secret one is the user's.
+    env.npm_config_userconfig = `${secrets}/npmrc`
+    if (fs.existsSync('/root/.npmrc')) env.npm_config_globalconfig = '/root/.npmrc'
+  }
+  if (fs.existsSync(`${secrets}/NPM_TOKEN`)) env.NPM_TOKEN = fs.readFileSync(`${secrets}/NPM_TOKEN`, 'utf8').trim()
+  const result = spawnSync('npm', args, { cwd: folder, stdio: 'inherit', env })
   if (result.error) throw result.error
   if (result.status !== 0) process.exit(result.status || 1)
 }

@@ -75,10 +75,15 @@ export async function assemble({ template, handler, copies = [] }: Source): Prom
 }
 
 /** The classic builder, which every engine has, without the mounts it does not know. Resolves with code and output. */
-export async function tryBuild(folder: string, tag: string, args: Readonly<Record<string, string>> = {}): Promise<Ended> {
+export async function tryBuild(
+  folder: string,
+  tag: string,
+  args: Readonly<Record<string, string>> = {},
+  more: readonly string[] = [],
+): Promise<Ended> {
   const dockerfile = dropOptionalMounts(await readFile(join(folder, 'Dockerfile'), 'utf8'))
   await using aside = await makeFolder({ Dockerfile: dockerfile })
-  return await buildWith('docker', '0', folder, tag, args, ['--file', join(aside.path, 'Dockerfile')])
+  return await buildWith('docker', '0', folder, tag, args, ['--file', join(aside.path, 'Dockerfile'), ...more])
 }
 
 function buildWith(
