@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { InvocationRequest } from '../core/invocation.ts'
+import { forwardedTrailers } from './forwarded-headers.ts'
 
 /** Longer than the gap between a head and a body that were sent one right after the other. Milliseconds. */
 const LATE_MS = 20
@@ -69,5 +70,5 @@ async function* streamOf(request: IncomingMessage): AsyncGenerator<Uint8Array> {
 function trailersOf(request: IncomingMessage): Pick<Body, 'trailers'> | undefined {
   const { headers } = request
   if (headers.trailer === undefined || headers['transfer-encoding'] === undefined) return undefined
-  return { trailers: () => request.rawTrailers }
+  return { trailers: () => forwardedTrailers(request.rawTrailers).flat() }
 }

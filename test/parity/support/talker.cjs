@@ -76,6 +76,9 @@ function answer(request, response) {
     case 'hints':
       response.writeEarlyHints({ link: ['</a.css>; rel=preload', '</b.js>; rel=preload'], 'x-hint': '1' })
       return setTimeout(() => response.end('hinted'), 20)
+    case 'long-head':
+      response.setHeader('X-Long', 'x'.repeat(Number(argument)))
+      return response.end()
     case 'trailers':
       response.writeHead(200, { 'Content-Type': 'text/plain', Trailer: 'X-Sum, X-More' })
       response.write('body')
@@ -99,6 +102,7 @@ function answer(request, response) {
 
 function prepare(server) {
   server.keepAliveTimeout = 60_000
+  server.maxHeadersCount = 0
   server.on('checkContinue', (request, response) => {
     if (request.url.startsWith('/refuse')) {
       response.writeHead(417, { 'Content-Type': 'text/plain' })
@@ -115,7 +119,9 @@ function prepare(server) {
       socket.end('HTTP/1.1 426 No\r\nContent-Type: text/plain\r\nContent-Length: 3\r\n\r\nno!')
       return
     }
-    socket.write(`HTTP/1.1 101 Go on\r\nConnection: Upgrade\r\nUpgrade: ${request.headers.upgrade}\r\n\r\nhello `)
+    socket.write(
+      `HTTP/1.1 101 Go on\r\nConnection: Upgrade\r\nUpgrade: ${request.headers.upgrade}\r\n\r\nhello `,
+    )
     socket.pipe(socket)
   })
 }
