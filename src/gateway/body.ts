@@ -6,22 +6,24 @@ const LIMIT_BYTES = 4 * 2 ** 20
 
 const REMEDY = 'Send a JSON object as described for this route.'
 
-/** The request's JSON. BAD_REQUEST when there is none, or it cannot be read; BODY_TOO_LARGE. */
-export async function readJson(ctx: Context): Promise<unknown> {
-  const body = await readOptionalJson(ctx)
-  if (body === undefined)
-    throw new FaasError('BAD_REQUEST', { message: 'the request has no body', remedy: REMEDY })
+/**
+ * The request's JSON. BAD_REQUEST when there is none, or it cannot be read; BODY_TOO_LARGE. `notJson`: what a route is
+ * known to say then.
+ */
+export async function readJson(ctx: Context, notJson?: string): Promise<unknown> {
+  const body = await readOptionalJson(ctx, notJson)
+  if (body === undefined) throw unreadable(notJson ?? 'the request has no body')
   return body
 }
 
 /** The same, or undefined when the request has no body. */
-export async function readOptionalJson(ctx: Context): Promise<unknown> {
+export async function readOptionalJson(ctx: Context, notJson = 'the body is not JSON'): Promise<unknown> {
   const bytes = await readBytes(ctx)
   if (bytes.length === 0) return undefined
   try {
     return JSON.parse(bytes.toString('utf8')) as unknown
   } catch (cause) {
-    throw new FaasError('BAD_REQUEST', { message: 'the body is not JSON', remedy: REMEDY, cause })
+    throw unreadable(notJson, cause)
   }
 }
 
@@ -41,13 +43,13 @@ async function readBytes({ req }: Context): Promise<Buffer> {
     req.resume()
     if (cause instanceof FaasError) throw cause
     // Nobody reads this: the client hung up. It is no defect of ours either.
-    throw new FaasError('BAD_REQUEST', {
-      message: 'the body ended before it was whole',
-      remedy: REMEDY,
-      cause,
-    })
+    throw unreadable('the body ended before it was whole', cause)
   }
   return Buffer.concat(chunks)
+}
+
+function unreadable(message: string, cause?: unknown): FaasError {
+  return new FaasError('BAD_REQUEST', { message, remedy: REMEDY, ...(cause !== undefined && { cause }) })
 }
 
 function tooLarge(): FaasError {

@@ -47,7 +47,7 @@ export function functionRoutes(router: Router, functions: Functions, registry: R
   })
 
   router.post('/system/scale-function/:name', async (ctx) => {
-    const { replicas, namespace } = readScaling(await readJson(ctx))
+    const { replicas, namespace } = readScaling(await readJson(ctx, 'Error unmarshalling request body'))
     functions.scale(refOf(ctx.params['name'] ?? '', namespace ?? queryValue(ctx, 'namespace')), replicas)
     answerEmpty(ctx, 202)
   })
