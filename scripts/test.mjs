@@ -7,12 +7,16 @@ import { bootstrap, ROOT } from './bootstrap.mjs'
 import { announce } from './bootstrap/run-tool.mjs'
 import { countTests } from './bootstrap/count-tests.mjs'
 import { TEST_IMAGES } from './test-images.mjs'
+import { provideTools } from './test-tools.mjs'
 
 const args = process.argv.slice(2)
 const required = process.env.REQUIRE_DOCKER === '1'
 
 await bootstrap()
-await provideDocker()
+if (!unitOnly()) {
+  await provideDocker()
+  await provideTools(ROOT)
+}
 const { status, report } = await runVitest(args)
 const { passed, failed, skipped, withoutDocker, notes } = countTests(report, status)
 
@@ -29,12 +33,15 @@ console.log(
   `${passed} passed, ${failed + unseen} failed${skipped > unseen ? `, ${skipped - unseen} skipped` : ''}`,
 )
 
+/** Unit tests need nothing but themselves. */
+function unitOnly() {
+  return args.some(
+    (arg, index) => arg === '--project=unit' || (arg === 'unit' && args[index - 1] === '--project'),
+  )
+}
+
 /** An engine and the tests' base images. Without them the tests that need Docker are skipped, or fail where they are required. */
 async function provideDocker() {
-  if (
-    args.some((arg, index) => arg === '--project=unit' || (arg === 'unit' && args[index - 1] === '--project'))
-  )
-    return
   const { setup } = await import('../dist/setup/setup.js')
   try {
     const host = process.env.FAASDOCK_ENGINE
