@@ -17,26 +17,31 @@ export function hasBody({ headers }: IncomingMessage): boolean {
  * longer ones are streamed, and one of which nothing comes is said to be late, so that its head does not wait for it.
  */
 export function whenBodyBegins(request: IncomingMessage, begin: (body: Body) => void): void {
-  process.nextTick(() => {
-    if (request.complete || request.readableLength > 0) {
-      begin(arrived(request))
-      return
-    }
-    const late = setTimeout(() => decide({ ...arrived(request), isBodyLate: true }), LATE_MS)
-    const onBegin = (): void => decide(arrived(request))
-    request.once('readable', onBegin)
-    function decide(body: Body): void {
-      clearTimeout(late)
-      request.off('readable', onBegin)
-      begin(body)
-    }
-  })
+  // What came together is read piece by piece: its first piece is there in the next tick, the end of its chunks later.
+  if (request.headers['transfer-encoding'] === undefined) process.nextTick(look, request, begin)
+  else setImmediate(look, request, begin)
+}
+
+function look(request: IncomingMessage, begin: (body: Body) => void): void {
+  if (request.complete || request.readableLength > 0) {
+    begin(arrived(request))
+    return
+  }
+  const late = setTimeout(() => decide({ ...arrived(request), isBodyLate: true }), LATE_MS)
+  const onBegin = (): void => decide(arrived(request))
+  request.once('readable', onBegin)
+  function decide(body: Body): void {
+    clearTimeout(late)
+    request.off('readable', onBegin)
+    begin(body)
+  }
 }
 
 /** What is there by now: all of it, or the beginning of a stream. */
 function arrived(request: IncomingMessage): Body {
+  const isWhole = request.complete || request.readableLength === Number(request.headers['content-length'])
   const trailers = trailersOf(request)
-  if (!request.complete) return { body: streamOf(request), ...trailers }
+  if (!isWhole) return { body: streamOf(request), ...trailers }
   const whole = request.read() as Uint8Array | null
   // A stream that nobody reads to its end would keep the connection from its next call.
   request.resume()
