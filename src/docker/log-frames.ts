@@ -81,6 +81,9 @@ export class LogFrames {
     line.size += size
     if (isWhole) this.#open.delete(source)
     else this.#open.set(source, line)
+    // A line that was as long as a piece of one may be: what is left of it is its end, and nothing more.
+    if (isWhole && line.given > 0 && line.pieces.length === 1 && isEndOfLine(bytes, space + 1, end))
+      return undefined
     return isWhole || line.size >= MAX_LINE_BYTES ? finish(source, line) : undefined
   }
 }
@@ -96,6 +99,10 @@ function finish(source: number, line: OpenLine): RawLine {
   const piece = line.given++
   line.size = 0
   return { timestamp: line.timestamp, source, text: withoutEnd(text), ...(piece > 0 && { piece }) }
+}
+
+function isEndOfLine(bytes: Buffer, start: number, end: number): boolean {
+  return start === end || (end - start === 1 && bytes[start] === NEWLINE)
 }
 
 function withoutEnd(text: string): string {

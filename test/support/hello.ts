@@ -39,8 +39,20 @@ const answer = (request, response) => {
       process.stdout.write(q('text') + '\\n')
       return response.end('printed')
     case '/print-long':
-      process.stdout.write('begin' + 'x'.repeat(Number(q('length'))) + 'end\\n')
+      process.stdout.write('begin' + (q('letter') || 'x').repeat(Number(q('length'))) + 'end\\n')
       return response.end('printed')
+    case '/flood': {
+      const [lines, rate, begun] = [Number(q('lines')), Number(q('rate')), Date.now()]
+      let next = 0
+      const timer = setInterval(() => {
+        const due = Math.min(lines, Math.floor(((Date.now() - begun) / 1000) * rate))
+        let text = ''
+        while (next < due) text += 'flood ' + next++ + ' ' + 'x'.repeat(300) + '\\n'
+        if (text) process.stdout.write(text)
+        if (next >= lines) clearInterval(timer)
+      }, 5)
+      return response.end('begun')
+    }
     case '/crash':
       console.error('about to end with ' + q('code'))
       return process.exit(Number(q('code')))
