@@ -5,12 +5,14 @@ const fs = require('fs')
 const path = require('path')
 const util = require('util')
 const { execFile } = require('child_process')
+const { listSources } = require('./load')
 
 const escaped = (text) => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
 
 /**
  * @param {unknown} error what the load ended with
- * @param {{ folder: string, place: string, changed: Map<string, Buffer> }} scene `place` is the folder it was loaded from
+ * @param {{ folder: string, place: string, changed: string[] }} scene `place` is the folder it was loaded from, and
+ *   `changed` are the files that are most likely to be the reason
  * @returns {Promise<{ message: string, file?: string, line?: number, column?: number, stack: string }>}
  */
 async function describe(error, { folder, place, changed }) {
@@ -96,11 +98,11 @@ function readText(file) {
 
 /**
  * Node keeps the place of a syntax error in an ES module to itself and prints it only when it dies of it. So another
- * Node parses, without running anything, what was changed.
+ * Node parses, without running anything, what was changed, and then what was not.
  */
 async function parserReport(folder, place, changed) {
-  for (const name of changed.keys()) {
-    if (!/\.m?[jt]s$/.test(name)) continue
+  const sources = listSources(folder).filter((name) => !changed.includes(name))
+  for (const name of changed.concat(sources).filter((one) => /\.m?[jt]s$/.test(one)).slice(0, 50)) {
     const file = path.join(place, name)
     const output = await new Promise((resolve) => {
       const child = execFile(

@@ -899,24 +899,26 @@ function serveMetrics() {
 
 let failed = false
 
-/**
- * Says why there is no handler, and ends the process. Only Node itself can show the place of a syntax error in an ES
- * module, and a crash reporter of the user wants to hear of any error: both by an error that nobody catches.
- */
+/** Says why there is no handler, and ends the process: by an error that nobody catches where somebody listens for it. */
 function failedToLoad(error) {
   failed = true
   bareStderr(`${waitingLines}${stamp()} the handler failed to load\n`)
   waitingLines = ''
   const hint = hintFor(error)
   if (hint !== '') bareStderr(`${hint}\n`)
-  const shown = error instanceof Error && !(error instanceof SyntaxError)
-  if (shown && process.listenerCount('uncaughtException') === 0) {
-    bareStderr(`${error.stack}\n`)
-    exitProcess(1)
+  if (!(error instanceof Error) || process.listenerCount('uncaughtException') > 0) {
+    process.nextTick(() => {
+      throw error
+    })
+    return
   }
-  process.nextTick(() => {
-    throw error
-  })
+  const scene = { folder: handlerFolder, place: handlerFolder, changed: [] }
+  require('./failure')
+    .describe(error, scene)
+    .then(({ stack }) => {
+      bareStderr(`${stack}\n`)
+      exitProcess(1)
+    })
 }
 
 const server = http.createServer(onRequest)

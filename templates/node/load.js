@@ -30,6 +30,23 @@ function findHandler(folder) {
   return { file, isModule }
 }
 
+const isCopy = (name) => /^\.generation(-|$)/.test(name)
+
+/** Every source below the folder, relative, with `/`: dependencies and the copies of generations are none. */
+function listSources(folder) {
+  const found = []
+  const walk = (below) => {
+    for (const entry of fs.readdirSync(path.join(folder, below), { withFileTypes: true })) {
+      const name = below === '' ? entry.name : `${below}/${entry.name}`
+      if (entry.name === 'node_modules' || (below === '' && isCopy(entry.name))) continue
+      if (entry.isDirectory()) walk(name)
+      else found.push(name)
+    }
+  }
+  walk('')
+  return found
+}
+
 /** The function that a handler file exports, directly or as `default`. */
 function asHandler(loaded, file) {
   let found = loaded
@@ -55,4 +72,4 @@ function hintFor(error) {
   return mistaken ? 'ES modules need "type": "module" in package.json or the name handler.mjs' : ''
 }
 
-module.exports = { findHandler, loadHandler, hintFor }
+module.exports = { findHandler, hintFor, isCopy, listSources, loadHandler }

@@ -10,7 +10,7 @@ const { pathToFileURL } = require('url')
 const { types } = require('util')
 const generations = require('./generations')
 const failure = require('./failure')
-const { findHandler, loadHandler } = require('./load')
+const { findHandler, isCopy, listSources, loadHandler } = require('./load')
 
 const largest = 64 * 1024 * 1024
 const loadLimit = 10000
@@ -174,7 +174,7 @@ function createSwap(parts) {
       // A required ES module that failed is remembered as well, and is in no cache that could be seen.
       if (!next.isModule && process.features.require_module && /\/modules\/esm\//.test(error && error.stack)) requiredModules = true
       newestShared[0] = previous.number
-      const described = await failure.describe(error, { folder, place: next.place, changed: wish.files })
+      const described = await failure.describe(error, { folder, place: next.place, changed: [...wish.files.keys()] })
       retire(next)
       undo()
       writeMarker(markerFile, { number: previous.number, hash })
@@ -343,23 +343,6 @@ function checkPath(name) {
 }
 
 // -------------------------------------------------------------------------------------------------------------- files
-
-const isCopy = (name) => /^\.generation(-|$)/.test(name)
-
-/** Every source below the folder, relative, with `/`: dependencies and the copies of generations are none. */
-function listSources(folder) {
-  const found = []
-  const walk = (below) => {
-    for (const entry of fs.readdirSync(path.join(folder, below), { withFileTypes: true })) {
-      const name = below === '' ? entry.name : `${below}/${entry.name}`
-      if (entry.name === 'node_modules' || (below === '' && isCopy(entry.name))) continue
-      if (entry.isDirectory()) walk(name)
-      else found.push(name)
-    }
-  }
-  walk('')
-  return found
-}
 
 /** Puts the wanted files in place and deletes the others; returns how to undo it. Throws with everything as it was. */
 function putFiles(folder, { from, files, deleted }) {
