@@ -118,6 +118,8 @@ export async function build(source: Source, tag: string, args: Readonly<Record<s
 
 export interface Container extends AsyncDisposable {
   readonly id: string
+  /** Where its port 8080 is on 127.0.0.1. */
+  readonly port: number
   call(call?: Call): Promise<Answer>
   logs(): Promise<string>
   exec(...command: readonly string[]): Promise<string>
@@ -147,6 +149,9 @@ export async function start(
   let port = 0
   const container: Container = {
     id,
+    get port() {
+      return port
+    },
     call: (call) => callAt('127.0.0.1', port, call),
     logs: async () => (await run('docker', ['logs', id], {})).output,
     exec: (...command) => docker('exec', id, ...command),
