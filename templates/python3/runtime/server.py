@@ -11,6 +11,7 @@ import gc
 import logging
 import os
 import queue
+import select
 import signal
 import sys
 import threading
@@ -133,6 +134,10 @@ class Loader:
     def __init__(self, path):
         self._path = path
         self._loads = queue.SimpleQueue()
+        # Python runs signal handlers in the main thread, but the kernel may wake another one: a byte wakes the right one.
+        self._bell, self._rung = os.pipe()
+        os.set_blocking(self._bell, False)
+        os.set_blocking(self._rung, False)
         self._last = None
         self.afterwards = None
 
@@ -142,8 +147,16 @@ class Loader:
 
     def run(self):
         """The rest of the main thread's life."""
+        bell = select.poll()
+        bell.register(self._bell, select.POLLIN)
         while True:
-            self._loads.get().run()
+            # Again after each load, and now and then: code of the handler may have taken the bell away.
+            signal.set_wakeup_fd(self._rung, warn_on_full_buffer=False)
+            bell.poll(1000)
+            with contextlib.suppress(BlockingIOError):
+                os.read(self._bell, 4096)
+            while not self._loads.empty():
+                self._loads.get().run()
 
     def load_anew(self, former, number):
         def work(is_wanted):
@@ -155,6 +168,8 @@ class Loader:
         load = Load(work)
         self._last = load
         self._loads.put(load)
+        with contextlib.suppress(BlockingIOError):  # full: it rings already
+            os.write(self._rung, b"!")
         # Interrupting it takes a moment, and code in C may not let itself be interrupted.
         if not load.done.wait(modules.LOAD_LIMIT + 1) and load.give_up():
             raise modules.LoadFailed(f"the handler did not load within {modules.LOAD_LIMIT:g} s")
