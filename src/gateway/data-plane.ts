@@ -69,14 +69,20 @@ export class DataPlane {
     const response = new ServerResponse(request)
     response.shouldKeepAlive = false
     response.assignSocket(socket)
-    response.once('finish', () => socket.end())
+    response.once('finish', () => socket.destroySoon())
     // Its end is heard of through `gone`; without a listener it would be the program's.
     socket.on('error', () => undefined)
     this.#tunnels.add(socket)
     socket.once('close', () => this.#tunnels.delete(socket))
     const facts = this.#admit(request, response, target)
     if (!facts) return true
-    this.#invoke(facts, new TunnelCall(response, socket, facts), {
+    const call = new TunnelCall(response, socket, facts)
+    // Somebody has to read, or nobody hears of a caller who leaves while a replica is waited for.
+    socket.on('readable', () => undefined)
+    socket.once('end', () => {
+      if (call.status !== 101) socket.destroy()
+    })
+    this.#invoke(facts, call, {
       method: request.method ?? 'GET',
       path: target.path,
       headers: facts.forwarded.headers,

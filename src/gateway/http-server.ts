@@ -1,7 +1,6 @@
 import { createServer } from 'node:http'
 import type { IncomingMessage, RequestListener, Server } from 'node:http'
 import type { Socket } from 'node:net'
-import type { Duplex } from 'node:stream'
 import type { DataPlane } from './data-plane.ts'
 import { INTERNAL_HEADER, INTERNAL_VALUE } from './failure.ts'
 import { serveWithoutUpgrade } from './upgrade.ts'
@@ -52,10 +51,14 @@ const STATUS_OF: Readonly<Record<string, string>> = {
   ERR_HTTP_REQUEST_TIMEOUT: '408 Request Timeout',
 }
 
-/** Answers what is not a request, and ends: who could not be understood once will not be the next time. */
-function refuse(socket: Duplex, status: string): void {
+/**
+ * Answers what is not a request, and ends: who could not be understood once will not be the next time. Nobody reads from
+ * this connection any more, so nobody would hear of its other end: it is closed when the answer is out.
+ */
+function refuse(socket: Socket, status: string): void {
   socket.on('error', () => undefined)
-  socket.end(
+  socket.write(
     `HTTP/1.1 ${status}\r\n${INTERNAL_HEADER}: ${INTERNAL_VALUE}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`,
   )
+  socket.destroySoon()
 }
