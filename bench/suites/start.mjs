@@ -1,8 +1,9 @@
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync, mkdirSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { CLI, startProgram } from '../program.mjs'
+import { writeStack } from '../stack.mjs'
 import { result } from '../statistics.mjs'
 
 const SAMPLE = join(dirname(CLI), '../samples/mobile/mobile.yml')
@@ -99,26 +100,4 @@ async function measureFifty(times, folder) {
     }
   }
   return samples
-}
-
-/** Functions that share one small image: what is measured is the platform, not builds. */
-function writeStack(folder, count) {
-  const handler = join(folder, 'hello')
-  mkdirSync(handler)
-  writeFileSync(
-    join(handler, 'Dockerfile'),
-    'FROM node:20-alpine\nCOPY server.js /\nUSER 1000\nCMD ["node", "/server.js"]\n',
-  )
-  writeFileSync(
-    join(handler, 'server.js'),
-    "require('http').createServer((_, answer) => answer.end('hello')).listen(8080)\nprocess.on('SIGTERM', () => process.exit(0))\n",
-  )
-  const functions = Array.from(
-    { length: count },
-    (_, i) =>
-      `  hello-${i}:\n    lang: dockerfile\n    handler: ./hello\n    image: faasdock-bench-hello:latest\n`,
-  )
-  const file = join(folder, 'stack.yml')
-  writeFileSync(file, `version: 1.0\nprovider:\n  name: openfaas\nfunctions:\n${functions.join('')}`)
-  return file
 }
