@@ -4,6 +4,7 @@ import Koa from 'koa'
 import type { Log } from '../core/log.ts'
 import type { Login } from '../core/login.ts'
 import type { Registry } from '../core/registry.ts'
+import type { AsyncCalls } from '../engine/async-calls.ts'
 import type { Functions } from '../engine/functions.ts'
 import type { Namespaces } from '../engine/namespaces.ts'
 import { errors } from './middleware/errors.ts'
@@ -17,12 +18,14 @@ import { functionRoutes } from './routes/functions.ts'
 import { namespaceRoutes } from './routes/namespaces.ts'
 import { platformRoutes } from './routes/platform.ts'
 import type { PlatformParts } from './routes/platform.ts'
+import { queueRoutes } from './routes/queue.ts'
 import { secretRoutes } from './routes/secrets.ts'
 import { uiRoutes } from './routes/ui.ts'
 
 export interface ControlParts extends PlatformParts {
   readonly functions: Functions
   readonly namespaces: Namespaces
+  readonly calls: AsyncCalls
   readonly registry: Registry
   readonly log: Log
   /** Host names besides our own that may be used to call the control routes. */
@@ -51,8 +54,7 @@ export function controlHandler(parts: ControlParts, asks: Login | undefined, sto
   app.on('error', (error: Error) => log.debug('a control answer was cut off', { error: error.message }))
   const callback = app.callback()
   return (request, response) => {
-    // Only proxies are asked by whole addresses, and `*` is nothing of ours.
-    if (request.url?.startsWith('/') !== true) {
+    if (!toPath(request)) {
       response.writeHead(400, { 'Content-Type': 'text/plain; charset=utf-8' }).end('400 bad request\n')
       return
     }
@@ -60,6 +62,19 @@ export function controlHandler(parts: ControlParts, asks: Login | undefined, sto
       log.error('a control route failed outside its middleware', { error: String(error) })
     })
   }
+}
+
+/**
+ * Some clients ask by the whole address, whose host counts then (RFC 9112, 3.2.2): makes a path of it. False when there is
+ * none: `*`, or something else that is nothing of ours.
+ */
+function toPath(request: IncomingMessage): boolean {
+  const [, authority, rest = ''] = /^https?:\/\/([^/?#]*)(.*)$/i.exec(request.url ?? '') ?? []
+  if (authority !== undefined) {
+    request.url = rest.startsWith('/') ? rest : `/${rest}`
+    request.headers.host = authority
+  }
+  return request.url?.startsWith('/') === true
 }
 
 /** Paths are what they are: `/System/Functions` is not `/system/functions`, which is behind a login. */
@@ -70,6 +85,7 @@ function controlRouter(parts: ControlParts, stopping: AbortSignal): Router {
   namespaceRoutes(router, parts.namespaces)
   alertRoutes(router, parts)
   platformRoutes(router, parts, stopping)
+  queueRoutes(router, parts.calls, stopping)
   uiRoutes(router, parts.version.release)
   return router
 }

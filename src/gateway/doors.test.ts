@@ -263,6 +263,18 @@ describe('a web page', () => {
     ).toBe(403)
   })
 
+  test('in the whole address counts, and no less than in Host', async () => {
+    await using platform = await useApp({ echo })
+    const ask = (path: string): Promise<Answer> =>
+      send(platform.url, path, { headers: { host: 'localhost' } })
+    expect((await ask('http://localhost:8080/system/functions?x=y')).status).toBe(200)
+    expect((await ask('http://127.0.0.1')).status).toBe(307)
+    expect((await ask('http://evil.example/system/functions')).status).toBe(403)
+    expect((await ask('*')).status).toBe(400)
+    await using asking = await useApp({ echo }, { auth: true })
+    expect((await send(asking.url, 'http://localhost/system/functions')).status).toBe(401)
+  })
+
   test('by a name that is made to lead here is refused with what to do', async () => {
     await using platform = await useApp({ echo }, { allowedHost: 'dev.box' })
     const evil = await send(platform.url, '/system/functions', { headers: { host: 'evil.example:8080' } })
