@@ -1,31 +1,24 @@
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { cp, mkdir, mkdtemp, readFile, rm, symlink } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { readFile } from 'node:fs/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { bundle } from '../../scripts/bootstrap/bundle.mjs'
+import { bundleProgram } from '../support/bundled-program.ts'
 import { eventually } from '../support/cli.ts'
 import { startFakeGateway } from '../support/fake-gateway.ts'
 
 // The program as users have it: compiled, started by its bin, in a process of its own.
 
-const root = new URL('../../', import.meta.url).pathname
+let program: Awaited<ReturnType<typeof bundleProgram>>
 let folder = ''
 let bin = ''
 
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'faasdock-front-door-'))
-  await mkdir(join(folder, 'package'))
-  bin = join(folder, 'package/bin/faasdock.js')
-  for (const name of ['bin', 'package.json'])
-    await cp(join(root, name), join(folder, 'package', name), { recursive: true })
-  await symlink(join(root, 'node_modules'), join(folder, 'package/node_modules'))
-  await bundle(root, join(folder, 'package/dist'))
+  program = await bundleProgram()
+  ;({ folder, bin } = program)
 })
 
-afterAll(() => rm(folder, { recursive: true, force: true }))
+afterAll(() => program[Symbol.asyncDispose]())
 
 interface Ended {
   readonly code: number | null

@@ -83,6 +83,9 @@ function compare(
   })
 }
 
+/** What gateways add by themselves (contract 0, item 11, and 13.3). */
+const OF_THE_PLATFORM = ['label.faas_function', 'label.uid', 'annotation.prometheus.io.scrape']
+
 /** A process may come from the template, and variables from flags: what the stack file does not say is not wrong. */
 function isLeftAlone(
   field: string,
@@ -90,7 +93,7 @@ function isLeftAlone(
   is: string | undefined,
   side: string,
 ): boolean {
-  if (field === 'fprocess') return wanted === undefined
+  if (field === 'fprocess' || OF_THE_PLATFORM.includes(field)) return wanted === undefined
   if (!field.startsWith('env.')) return false
   return (side === 'local' && wanted === undefined) || (side === 'remote' && is === undefined)
 }
