@@ -39,6 +39,8 @@ function createSwap(parts) {
   const alive = new Set()
   const marked = readMarker(markerFile)
   let hash = marked.hash === undefined ? parts.hash : marked.hash
+  /** A process that was killed halfway left this: no change can be applied to it. */
+  let mixed = marked.hash === ''
   let newestNumber = marked.number + 1
   let firstIsModule = false
   let moduleBytes = 0
@@ -144,7 +146,7 @@ function createSwap(parts) {
     if (parts.isDraining()) throw new Refused(501, 'this process is ending')
     const reason = reasonAgainst()
     if (reason !== undefined) throw new Refused(501, reason)
-    if (wish.from !== null && wish.from !== hash) {
+    if (wish.from !== null && (wish.from !== hash || mixed)) {
       throw new Refused(409, `what is here is "${hash}", not "${wish.from}": send everything, with "from": null`, { hash })
     }
     if (manifests === undefined) manifests = readManifests(folder, listSources(folder))
@@ -184,6 +186,7 @@ function createSwap(parts) {
     previous.state = 'superseded'
     current = next
     hash = wish.hash
+    mixed = false
     generations.setCurrent(next)
     parts.onCurrent(next)
     writeMarker(markerFile, { number: next.number, hash })

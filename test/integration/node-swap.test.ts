@@ -626,6 +626,14 @@ describe('/_/generation', () => {
     }
   })
 
+  it('wants everything after a process that was killed while it wrote', async () => {
+    const marker = { '../.generation': '{"number":4,"hash":""}' }
+    await using runtime = await startSwappable({ ...hello, ...marker })
+    expect(await runtime.state()).toMatchObject({ number: 5, hash: '' })
+    expect(await runtime.put(two, { from: '' })).toMatchObject({ status: 409, hash: '' })
+    expect(await runtime.put(two, { from: null })).toMatchObject({ status: 200, number: 6 })
+  })
+
   it('lets SIGTERM finish the calls of every version', async () => {
     const waiting = (name: string): Record<string, string> => ({
       'handler.js': `module.exports = () => new Promise((done) => process.once('SIGTERM', () => setTimeout(done, 100, '${name}')))`,
