@@ -240,7 +240,8 @@ class Call:
         """Seconds this call still has, None where it has no limit."""
         if self._limit.seconds == 0 and self._limit.name != "X-Timeout":
             return None
-        return max(0.0, self._limit.seconds - (time.perf_counter() - self._started))
+        left = self._limit.seconds - (time.perf_counter() - self._started)
+        return min(max(0.0, left), threading.TIMEOUT_MAX)
 
     def step(self, work, context):
         """One part of a streamed answer. Throws where it fails or comes too late, and the connection is cut."""

@@ -1,9 +1,10 @@
-import { start } from './images.ts'
+import { docker, start } from './images.ts'
 import type { Container } from './images.ts'
 import { swapEnv, swapping } from './node-process.ts'
 import type { Swapping } from './node-process.ts'
 
-export type SwapContainer = Container & Swapping
+/** `state` is the runtime's, not the engine's. */
+export type SwapContainer = Omit<Container, 'state'> & Swapping
 
 /** A container as a provider runs it that means to swap: with the token, and a handler folder that can be written. */
 export async function startSwapping(
@@ -22,6 +23,11 @@ export const answering = (expression: string, before = ''): string =>
   `${before}\ndef handle(event, context):\n    return {"body": ${expression}}\n`
 
 /** Resident memory of the first process, in KiB. */
-export async function residentKib(container: Container): Promise<number> {
+export async function residentKib(container: Pick<Container, 'exec'>): Promise<number> {
   return Number(/^VmRSS:\s+(\d+)/m.exec(await container.exec('cat', '/proc/1/status'))?.[1])
+}
+
+/** Where the engine's host reaches it without the proxy of a published port. */
+export function addressOf(container: Pick<Container, 'id'>): Promise<string> {
+  return docker('inspect', '--format', '{{.NetworkSettings.IPAddress}}', container.id)
 }
