@@ -10,7 +10,10 @@ import type { Transport } from './core/invocation.ts'
 import type { Log } from './core/log.ts'
 import type { Login } from './core/login.ts'
 import type { Provider } from './core/provider.ts'
+import type { Queue } from './core/queue.ts'
 import type { Watcher } from './core/watcher.ts'
+import { AsyncCalls, DEFAULT_ASYNC } from './engine/async-calls.ts'
+import type { AsyncSettings } from './engine/async-calls.ts'
 import { DevLoop } from './engine/dev-loop.ts'
 import { eventLog, Events } from './engine/events.ts'
 import { noteFailures } from './engine/failure-notes.ts'
@@ -26,8 +29,11 @@ import type { Listening } from './gateway/listen-on.ts'
 import { loginCommand } from './gateway/login-command.ts'
 import { MetricsServer } from './gateway/metrics-server.ts'
 import { Metrics } from './gateway/metrics.ts'
+import { QueueMetrics } from './gateway/queue-metrics.ts'
 import { Gateway } from './gateway/server.ts'
 import { PACKAGE_FOLDER, VERSION } from './package.ts'
+import { findNats } from './queue/find-nats.ts'
+import { NatsQueue } from './queue/nats-queue.ts'
 import { lockDataDir } from './registry/data-lock.ts'
 import { gatewayLogin } from './registry/gateway-login.ts'
 import { readSecretFolder } from './registry/secret-folder.ts'
@@ -37,6 +43,7 @@ import { dockerProvider, imageBuilder, lazyEngine } from './rooms.ts'
 import type { FoundEngine } from './rooms.ts'
 import { portHolder as portHolderOf } from './setup/port-holder.ts'
 import { readStack } from './stack/read-stack.ts'
+import { UndiciCallbackSender } from './transport/callback-sender.ts'
 import { UndiciTransport } from './transport/undici-transport.ts'
 import { ChokidarWatcher } from './watcher/chokidar-watcher.ts'
 
@@ -46,6 +53,7 @@ export interface Parts {
   readonly builder: Builder
   readonly watcher: Watcher
   readonly transport: Transport
+  readonly queue: Queue
 }
 
 /** A platform in this process. */
@@ -90,6 +98,8 @@ async function open(config: Config, parts: Partial<Parts>, closers: Closers): Pr
   const log = eventLog(events)
   const problems = new Problems()
 
+  // Beside everything else: whoever calls before it is up waits for it.
+  const queue = closers.use(parts.queue ?? openQueue(config, registry.instance, log))
   const docker = lazyEngine(config)
   const provider = closers.use(
     parts.provider ?? (await dockerProvider(config, registry, await docker(), log)),
@@ -136,12 +146,32 @@ async function open(config: Config, parts: Partial<Parts>, closers: Closers): Pr
     clock,
     waitTimeoutMs: config.upstreamTimeoutMs,
   })
+  let url = ''
+  const queueMetrics = new QueueMetrics(() => calls)
+  const calls: AsyncCalls = closers.use(
+    new AsyncCalls({
+      queue,
+      store: registry.calls,
+      invoker,
+      router,
+      registry,
+      provider,
+      sender: closers.use(new UndiciCallbackSender()),
+      observer: queueMetrics,
+      clock,
+      log,
+      ownUrl: () => url,
+      settings: asyncSettings(config),
+    }),
+  )
+  metrics.also(() => queueMetrics.text())
   const version = { release: VERSION, sha: `v${VERSION}`, message: 'faasdock' }
   const namespaces = new Namespaces({ registry, functions })
   const gateway = closers.use(
     new Gateway({
       functions,
       namespaces,
+      calls,
       invoker,
       provider,
       registry,
@@ -165,7 +195,7 @@ async function open(config: Config, parts: Partial<Parts>, closers: Closers): Pr
     },
   )
   await provider.routeGateway(await listenInside(gateway, provider.hostAddress, outside, login))
-  const url = urlOf(outside)
+  url = urlOf(outside)
   lock.announce(url)
   if (asksOutside) log.info(`a login is asked for: ${loginCommand(url, asksOutside)}`)
   else if (!isLoopback(config.host))
@@ -182,7 +212,7 @@ async function open(config: Config, parts: Partial<Parts>, closers: Closers): Pr
     (stopped ??= (async () => {
       try {
         await devLoop?.[Symbol.asyncDispose]()
-        await gateway.drain(config.drainMs)
+        await Promise.all([gateway.drain(config.drainMs), calls.drain(config.drainMs)])
         await reconciler[Symbol.asyncDispose]()
         // With nothing to run on, the network and the relay serve nobody.
         if (removeFunctions || registry.functions.list().length === 0) await provider.removeAll()
@@ -237,6 +267,27 @@ async function openDoors(
 async function portHolder(port: number): Promise<string | undefined> {
   const holder = await portHolderOf(port)
   return holder && `process ${holder.pid} (${holder.command})`
+}
+
+/** Comes up by itself, and again whenever it went away. BAD_CONFIG. */
+function openQueue({ natsUrl, env, dataDir, asyncDedupeMs }: Config, instance: string, log: Log): Queue {
+  const source = findNats({
+    ...(natsUrl !== undefined && { url: natsUrl }),
+    env,
+    folder: join(dataDir, 'nats'),
+    log,
+  })
+  return new NatsQueue({ source, instance, dedupeMs: asyncDedupeMs, log })
+}
+
+function asyncSettings({ asyncMaxBodyBytes, queueLimits, upstreamTimeoutMs }: Config): AsyncSettings {
+  return {
+    ...DEFAULT_ASYNC,
+    maxBodyBytes: asyncMaxBodyBytes,
+    callTimeoutMs: upstreamTimeoutMs,
+    queueLimits,
+    queueLimit: queueLimits.get('*') ?? DEFAULT_ASYNC.queueLimit,
+  }
 }
 
 async function openDevLoop(

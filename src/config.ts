@@ -3,6 +3,7 @@ import { basename, dirname, join, resolve } from 'node:path'
 import envPaths from 'env-paths'
 import { z } from 'zod'
 import { FaasError } from './core/errors.ts'
+import { parseMemory } from './core/quantity.ts'
 import type { StackChoice } from './core/stack.ts'
 
 /** Everything that can be set, with one value each. Made by `readConfig`, sliced by app.ts. */
@@ -28,6 +29,14 @@ export interface Config {
   readonly upstreamTimeoutMs: number
   readonly startTimeoutMs: number
   readonly drainMs: number
+  /** A NATS server that somebody else looks after; absent means: one of our own. */
+  readonly natsUrl?: string
+  /** Larger bodies of async calls are refused, bytes. */
+  readonly asyncMaxBodyBytes: number
+  /** Calls of a queue at once, by its name; `*` is every other. */
+  readonly queueLimits: ReadonlyMap<string, number>
+  /** How long a call id is remembered, so that the same one is not queued twice, milliseconds. */
+  readonly asyncDedupeMs: number
   readonly reach: 'auto' | 'published'
   readonly relayImage: string
   readonly builder: 'auto' | 'classic' | 'buildkit'
@@ -59,6 +68,10 @@ const SETTINGS = {
   upstreamTimeoutMs: { flag: 'upstreamTimeout', variable: 'upstream_timeout' },
   startTimeoutMs: { flag: 'startTimeout', variable: 'FAASDOCK_START_TIMEOUT' },
   drainMs: { flag: 'drainTimeout', variable: 'FAASDOCK_DRAIN_TIMEOUT' },
+  natsUrl: { flag: 'natsUrl', variable: 'NATS_URL' },
+  asyncMaxBodyBytes: { flag: 'asyncMaxBody', variable: 'FAASDOCK_ASYNC_MAX_BODY' },
+  queueLimits: { flag: 'queueLimits', variable: 'FAASDOCK_QUEUE_LIMITS' },
+  asyncDedupeMs: { flag: 'asyncDedupe', variable: 'FAASDOCK_ASYNC_DEDUPE' },
   reach: { flag: 'reach', variable: 'FAASDOCK_REACH' },
   relayImage: { flag: 'relayImage', variable: 'FAASDOCK_RELAY_IMAGE' },
   builder: { flag: 'builder', variable: 'FAASDOCK_BUILDER' },
@@ -74,6 +87,15 @@ const duration = z.union([z.string(), z.number()]).transform((value, ctx) => {
   }
   return ms
 })
+
+const bytes = z.union([z.string(), z.number()]).transform((value, ctx) => {
+  const amount = readBytes(String(value))
+  if (amount !== undefined) return amount
+  ctx.addIssue('a size such as "32Mi" or 1000000')
+  return z.NEVER
+})
+
+const QUEUE_LIMITS = /^\s*([-a-zA-Z0-9_.]+|\*)=[1-9]\d{0,3}\s*(,\s*([-a-zA-Z0-9_.]+|\*)=[1-9]\d{0,3}\s*)*$/
 
 const PORT = 'a port from 0 to 65535'
 const PORT_OR_OFF = `${PORT}, or "off"`
@@ -110,6 +132,14 @@ const schema = z.object({
   upstreamTimeoutMs: duration.default(10 * 60_000),
   startTimeoutMs: duration.default(60_000),
   drainMs: duration.default(30_000),
+  natsUrl: z.string().min(1, 'an address such as nats://127.0.0.1:4222').optional(),
+  asyncMaxBodyBytes: bytes.default(32 * 2 ** 20),
+  queueLimits: z
+    .string()
+    .regex(QUEUE_LIMITS, 'names and numbers such as "slow=2,reports=8", "*" for all others')
+    .transform((text) => new Map(text.split(',').map((pair) => readLimit(pair))))
+    .default(new Map()),
+  asyncDedupeMs: duration.refine((ms) => ms >= 1000, 'a duration of at least 1s').default(120_000),
   reach: z.enum(['auto', 'published'], '"auto" or "published"').default('auto'),
   relayImage: z.string().min(1, 'an image').default('node:20-alpine'),
   builder: z.enum(['auto', 'classic', 'buildkit'], '"auto", "classic" or "buildkit"').default('auto'),
@@ -137,7 +167,7 @@ export function readConfig({ env, cwd, flags, stack }: ConfigSources): Config {
   }
   const result = schema.safeParse(given)
   if (!result.success) throw badConfig(result.error, flags, given)
-  const { dataDir, engine, ...rest } = result.data
+  const { dataDir, engine, natsUrl, ...rest } = result.data
   return {
     ...rest,
     isPortGiven: given['port'] !== undefined,
@@ -145,6 +175,7 @@ export function readConfig({ env, cwd, flags, stack }: ConfigSources): Config {
     secretMountPath: resolve(cwd, rest.secretMountPath),
     dataDir: dataDir === undefined ? defaultDataDir(cwd, stack?.file) : resolve(cwd, dataDir),
     ...(engine !== undefined && { engine }),
+    ...(natsUrl !== undefined && { natsUrl }),
     ...(stack !== undefined && { stack }),
     env,
     cwd,
@@ -163,6 +194,19 @@ function parseDuration(text: string): number | undefined {
   const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h)/g)]
   if (parts.length === 0 || parts.map(([part]) => part).join('') !== text) return undefined
   return parts.reduce((sum, [, amount, unit]) => sum + Number(amount) * (units[unit ?? ''] ?? NaN), 0)
+}
+
+function readBytes(text: string): number | undefined {
+  try {
+    return parseMemory(text)
+  } catch {
+    return undefined
+  }
+}
+
+function readLimit(pair: string): [string, number] {
+  const [name = '', limit] = pair.trim().split('=')
+  return [name, Number(limit)]
 }
 
 /** One folder per stack file for `dev`, so that projects do not share functions; one for all that `serve` keeps. */

@@ -17,6 +17,7 @@ interface Running {
 /** The gateway's metrics, by OpenFaaS's names, labels and buckets (contract 9.2). */
 export class Metrics implements InvocationObserver {
   readonly #registry = new MetricsRegistry()
+  readonly #others: (() => Promise<string>)[] = []
   readonly #functions: () => Functions
   readonly #started = this.#counter('gateway_function_invocation_started', 'Invocations begun', [
     'function_name',
@@ -119,10 +120,18 @@ export class Metrics implements InvocationObserver {
     this.#running.delete(functionName)
   }
 
+  /** Metrics of others, shown behind ours. */
+  also(text: () => Promise<string>): void {
+    this.#others.push(text)
+  }
+
   /** Prometheus text. */
-  text(): Promise<string> {
+  async text(): Promise<string> {
     this.#look()
-    return this.#registry.metrics()
+    return [
+      await this.#registry.metrics(),
+      ...(await Promise.all(this.#others.map((other) => other()))),
+    ].join('\n')
   }
 
   get contentType(): string {

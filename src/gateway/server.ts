@@ -2,6 +2,7 @@ import type { Server } from 'node:http'
 import { DEFAULT_NAMESPACE } from '../core/function.ts'
 import type { Login } from '../core/login.ts'
 import type { Invoker } from '../engine/invoker.ts'
+import { AsyncPlane } from './async-plane.ts'
 import { controlHandler } from './control.ts'
 import type { ControlParts } from './control.ts'
 import { DataPlane } from './data-plane.ts'
@@ -20,15 +21,14 @@ export class Gateway implements AsyncDisposable {
   readonly #stopping = new AbortController()
   readonly #parts: GatewayParts
   readonly #dataPlane: DataPlane
+  readonly #asyncPlane: AsyncPlane
 
   constructor(parts: GatewayParts) {
     this.#parts = parts
-    this.#dataPlane = new DataPlane({
-      invoker: parts.invoker,
-      defaultNamespace: DEFAULT_NAMESPACE,
-      servedBy: `faasdock/${parts.version.release}`,
-      log: parts.log,
-    })
+    const { invoker, calls, log } = parts
+    const shared = { defaultNamespace: DEFAULT_NAMESPACE, servedBy: `faasdock/${parts.version.release}`, log }
+    this.#dataPlane = new DataPlane({ ...shared, invoker })
+    this.#asyncPlane = new AsyncPlane({ ...shared, calls })
   }
 
   /**
@@ -37,7 +37,9 @@ export class Gateway implements AsyncDisposable {
    */
   async listen(address: string, port: number, asks?: Login): Promise<Listening> {
     const control = controlHandler(this.#parts, asks, this.#stopping.signal)
-    const server = makeHttpServer(this.#dataPlane, control)
+    const server = makeHttpServer(this.#dataPlane, (request, response) => {
+      if (!this.#asyncPlane.handle(request, response)) control(request, response)
+    })
     const listening = await listenOn(server, address, port)
     this.#servers.push(server)
     return listening

@@ -196,11 +196,7 @@ export function queueContract(title: string, make: () => Promise<QueueUnderTest 
       const lane = newLane()
       const head = JSON.stringify({ id: 'ä\n\u0000"', list: ['x'] })
       const size = queue.maxMessageBytes - Buffer.byteLength(head)
-      const bodies = [
-        new Uint8Array(0),
-        Buffer.from([0, 10, 13, 10, 255, 0]),
-        Buffer.alloc(size, 'abcdefg'),
-      ]
+      const bodies = [new Uint8Array(0), Buffer.from([0, 10, 13, 10, 255, 0]), Buffer.alloc(size, 'abcdefg')]
       for (const [i, body] of bodies.entries()) await queue.publish(message(lane, `b${i}`, { head, body }))
       const deliveries = await take(queue, lane, 5)
       expect(deliveries.map((one) => one.head)).toEqual([head, head, head])

@@ -3,6 +3,7 @@ import { createApp } from '../../src/app.ts'
 import type { App } from '../../src/app.ts'
 import { readConfig } from '../../src/config.ts'
 import type { MemoryImage } from '../../src/provider/memory/memory-provider.ts'
+import { MemoryQueue } from '../../src/queue/memory-queue.ts'
 import { MemoryProvider } from '../../src/provider/memory/memory-provider.ts'
 import { makeFolder } from './folder.ts'
 
@@ -29,7 +30,7 @@ export async function useApp(
     cwd: folder.path,
     flags: { port: 0, metricsPort: 'off', data: join(folder.path, 'data'), drainTimeout: '500ms', ...flags },
   })
-  const app = await createApp(config, { provider })
+  const app = await createApp(config, { provider, queue: new MemoryQueue() })
   const ask: TestApp['ask'] = (method, path, body) =>
     fetch(app.url + path, {
       method,

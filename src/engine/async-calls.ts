@@ -1,0 +1,521 @@
+import { hasEnded } from '../core/call.ts'
+import type { CallRecord, CallStore } from '../core/call.ts'
+import type { CallbackSender } from '../core/callback.ts'
+import type { Clock } from '../core/clock.ts'
+import { asFaasError, FaasError } from '../core/errors.ts'
+import type { FunctionRef } from '../core/function.ts'
+import { formatRef } from '../core/function.ts'
+import type { Log } from '../core/log.ts'
+import type { Provider } from '../core/provider.ts'
+import type { DeadLetter, Queue } from '../core/queue.ts'
+import type { Registry } from '../core/registry.ts'
+import { CallBook } from './call-book.ts'
+import { callbackProblem, CallbackWorker } from './callbacks.ts'
+import { CallRules } from './call-rules.ts'
+import type { Invoker } from './invoker.ts'
+import { Lanes } from './lanes.ts'
+import type { LaneRules } from './lanes.ts'
+import { callKey, callKeyAt, isCallbackLane, laneOf, readHead, refOfLane, writeHead } from './queued-call.ts'
+import type { DeadCall, QueuedCall } from './queued-call.ts'
+import { QueueWorker } from './queue-worker.ts'
+import type { CallObserver } from './queue-worker.ts'
+import { notFound } from './reconciler.ts'
+import type { Router } from './router.ts'
+
+export interface AsyncCallsParts {
+  readonly queue: Queue
+  readonly store: CallStore
+  readonly invoker: Pick<Invoker, 'invoke'>
+  readonly router: Pick<Router, 'knows'>
+  readonly registry: Pick<Registry, 'functions'>
+  readonly provider: Pick<Provider, 'actual'>
+  readonly sender: CallbackSender
+  readonly observer: CallObserver
+  readonly clock: Clock
+  readonly log: Log
+  readonly random?: () => number
+  readonly ownUrl: () => string
+  readonly settings: AsyncSettings
+}
+
+export interface AsyncSettings {
+  /** Of a call; larger ones are refused. */
+  readonly maxBodyBytes: number
+  /** Of an answer that is called back; what is more is cut off, and marked. */
+  readonly maxAnswerBytes: number
+  readonly callTimeoutMs: number
+  readonly callbackTimeoutMs: number
+  /** Calls of one function at once, where it says nothing itself. */
+  readonly maxInflight: number
+  /** Calls of one queue at once; `queueLimits` says it for some of them. */
+  readonly queueLimit: number
+  readonly queueLimits: ReadonlyMap<string, number>
+  /** How many ended calls are remembered, and how long. */
+  readonly keepRecords: number
+  readonly keepRecordsMs: number
+}
+
+export const DEFAULT_ASYNC: AsyncSettings = {
+  maxBodyBytes: 32 * 2 ** 20,
+  maxAnswerBytes: 128 * 2 ** 20,
+  callTimeoutMs: 10 * 60_000,
+  callbackTimeoutMs: 60_000,
+  maxInflight: 64,
+  queueLimit: 128,
+  queueLimits: new Map(),
+  keepRecords: 10_000,
+  keepRecordsMs: 7 * 86_400_000,
+}
+
+/** A call as it comes in. */
+export interface NewCall {
+  readonly id: string
+  readonly ref: FunctionRef
+  readonly invokedAs: string
+  readonly path: string
+  /** Name, value, name, value …, with the call id. */
+  readonly headers: readonly string[]
+  readonly callback?: string
+  /** A stream for what does not fit into `inlineBytes`. */
+  readonly body: Uint8Array | AsyncIterable<Uint8Array>
+}
+
+/** What can be paused. */
+export type PauseScope = { readonly ref: FunctionRef } | { readonly queue: string }
+
+/** A function's calls in the queue. */
+export interface FunctionQueue {
+  readonly ref: FunctionRef
+  readonly queue: string
+  /** Not done yet, running ones included. */
+  readonly depth: number
+  readonly running: number
+  readonly maxInflight: number
+  readonly oldestQueuedAt?: number
+  readonly isPaused: boolean
+  readonly dead: number
+}
+
+const CALLBACK_POOL = 'callbacks'
+/** Posts at once, to one target and altogether. */
+const CALLBACKS_PER_TARGET = 16
+const CALLBACKS = 64
+const MAX_ID_LENGTH = 256
+/** Of the message, what the head may take before the body. */
+const HEAD_BYTES = 16 * 1024
+/** A body whose call is nowhere to be found is left of a crash. */
+const SWEEP_AFTER_MS = 5000
+
+/** Async calls: taken in, made, called back, looked at and steered. */
+export class AsyncCalls implements AsyncDisposable {
+  readonly book: CallBook
+  readonly settings: AsyncSettings
+  readonly #parts: AsyncCallsParts
+  readonly #rules: CallRules
+  readonly #worker: QueueWorker
+  readonly #lanes: Lanes
+  readonly #paused: Set<string>
+  readonly #watch: Disposable
+  #sweep: Disposable | undefined
+
+  constructor(parts: AsyncCallsParts) {
+    const { queue, store, clock, log, settings, sender, ownUrl, random = Math.random } = parts
+    this.#parts = parts
+    this.settings = settings
+    this.#paused = new Set(store.paused())
+    this.book = new CallBook({
+      store,
+      clock,
+      log,
+      keep: settings.keepRecords,
+      keepMs: settings.keepRecordsMs,
+    })
+    this.#rules = new CallRules({ ...parts, maxInflight: settings.maxInflight })
+    const wake = (lane: string): void => this.#lanes.wake(lane)
+    const shared = { queue, book: this.book, clock, log, wake }
+    const callbacks = new CallbackWorker({ ...shared, sender, ownUrl, timeoutMs: settings.callbackTimeoutMs })
+    this.#worker = new QueueWorker({
+      ...shared,
+      callbacks,
+      random,
+      invoker: parts.invoker,
+      rules: this.#rules,
+      observer: parts.observer,
+      callTimeoutMs: settings.callTimeoutMs,
+      maxAnswerBytes: settings.maxAnswerBytes,
+    })
+    this.#lanes = new Lanes({ queue, clock, log }, this.#laneRules(callbacks))
+    this.#watch = queue.watch((isUp) => {
+      if (isUp) this.#wakeAll().catch(() => undefined)
+    })
+  }
+
+  /** Why nothing can be queued just now. */
+  get problem(): FaasError | undefined {
+    return this.#parts.queue.problem
+  }
+
+  /** A body up to so many bytes need not be a stream. */
+  get inlineBytes(): number {
+    return this.#parts.queue.maxMessageBytes - HEAD_BYTES
+  }
+
+  /**
+   * Resolves once the call is durable. FUNCTION_NOT_FOUND, BAD_REQUEST for a callback or an id that cannot be,
+   * BODY_TOO_LARGE, QUEUE_UNAVAILABLE, DISK_FULL; and what the body's stream throws: then nothing is kept.
+   */
+  async accept(given: NewCall): Promise<{ readonly isDuplicate: boolean }> {
+    const { clock, observer } = this.#parts
+    this.check(given)
+    const { id, ref, invokedAs, path, headers, callback } = given
+    const lane = laneOf(ref)
+    const call: QueuedCall = {
+      id,
+      ref,
+      invokedAs,
+      path,
+      headers,
+      queuedAt: clock.now(),
+      attempts: 0,
+      history: [],
+      ...(callback !== undefined && { callback }),
+    }
+    this.book.expect(call)
+    try {
+      const { position, duplicate } = await (given.body instanceof Uint8Array
+        ? this.#publishWhole(call, given.body)
+        : this.#publishStored(call, given.body))
+      if (duplicate) return { isDuplicate: true }
+      const rule = this.#rules.of(ref)
+      this.book.notePublished(queuedRecord(call, rule.queue, position))
+      observer.submitted(rule.queue)
+      this.#lanes.wake(lane)
+      return { isDuplicate: false }
+    } finally {
+      this.book.unexpect(call)
+    }
+  }
+
+  /** What can be said of a call before its body is read. */
+  check({ ref, id, callback }: Pick<NewCall, 'ref' | 'id' | 'callback'>): void {
+    if (!this.#parts.router.knows(ref)) throw notFound(ref)
+    if (id.length > MAX_ID_LENGTH || id === '') {
+      throw new FaasError('BAD_REQUEST', {
+        message: `X-Call-Id has ${id.length} characters`,
+        remedy: `Send 1 to ${MAX_ID_LENGTH}, or leave the header out: an id is made then.`,
+      })
+    }
+    const problem = callback === undefined ? undefined : callbackProblem(callback)
+    if (problem === undefined) return
+    throw new FaasError('BAD_REQUEST', {
+      message: `X-Callback-Url is ${JSON.stringify(callback)}: ${problem}`,
+      remedy:
+        'Give an absolute URL, such as http://127.0.0.1:3000/done or http://gateway:8080/function/other.',
+    })
+  }
+
+  /** Ends every call of that id that has not ended. CALL_NOT_FOUND; CALL_ENDED when there is none to end. */
+  async cancel(id: string): Promise<void> {
+    const records = this.book.all(id)
+    if (records.length === 0) throw noCall(id)
+    const open = records.filter(({ state }) => !hasEnded(state))
+    const [last] = records
+    if (open.length === 0 && last) {
+      throw new FaasError('CALL_ENDED', {
+        message: `call ${id} has ended already: ${last.state}`,
+        remedy:
+          last.state === 'dead'
+            ? `Purge the dead letter: faasdock queue purge --call ${id}`
+            : 'There is nothing left to cancel.',
+      })
+    }
+    for (const record of open) await this.#cancelOne(record)
+  }
+
+  /** Takes no more of a function, or of all functions of a queue; what runs goes on. Kept over restarts. */
+  pause(scope: PauseScope): void {
+    const name = scopeName(scope)
+    this.#parts.store.setPaused(name, true)
+    this.#paused.add(name)
+  }
+
+  resume(scope: PauseScope): void {
+    const name = scopeName(scope)
+    this.#parts.store.setPaused(name, false)
+    this.#paused.delete(name)
+    this.#wakeAll().catch(() => undefined)
+  }
+
+  get paused(): readonly string[] {
+    return [...this.#paused].sort()
+  }
+
+  /** Every function that has calls in the queue, dead letters, or is paused; by name. QUEUE_UNAVAILABLE. */
+  async functions(): Promise<readonly FunctionQueue[]> {
+    const depths = await this.#parts.queue.depths()
+    const oldest = this.book.oldest()
+    const dead = new Map<string, number>()
+    const refs = new Map<string, FunctionRef>()
+    const see = (ref: FunctionRef): void => void refs.set(formatRef(ref), ref)
+    for (const { ref } of this.deadRecords()) {
+      dead.set(formatRef(ref), (dead.get(formatRef(ref)) ?? 0) + 1)
+      see(ref)
+    }
+    for (const lane of depths.keys()) {
+      const ref = refOfLane(lane)
+      if (ref) see(ref)
+    }
+    return [...refs]
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([name, ref]) => {
+        const { queue, maxInflight } = this.#rules.of(ref)
+        const depth = depths.get(laneOf(ref)) ?? 0
+        const oldestQueuedAt = depth === 0 ? undefined : oldest.get(name)
+        return {
+          ref,
+          queue,
+          depth,
+          running: this.#lanes.running(laneOf(ref)),
+          maxInflight,
+          isPaused: this.#isPaused(laneOf(ref)),
+          dead: dead.get(name) ?? 0,
+          ...(oldestQueuedAt !== undefined && { oldestQueuedAt }),
+        }
+      })
+  }
+
+  /** Callbacks that are still to be posted. QUEUE_UNAVAILABLE. */
+  async callbackDepth(): Promise<number> {
+    const depths = await this.#parts.queue.depths()
+    return [...depths].reduce((sum, [lane, depth]) => sum + (isCallbackLane(lane) ? depth : 0), 0)
+  }
+
+  deadRecords(ref?: FunctionRef): readonly CallRecord[] {
+    return this.book.list({ states: ['dead'], limit: MOST_LETTERS, ...(ref && { ref }) })
+  }
+
+  /** A dead call with its body and last answer. CALL_NOT_FOUND. */
+  async letter(id: string): Promise<{ readonly call: DeadCall; readonly body: Uint8Array }> {
+    const [record] = this.book.all(id).filter(({ state }) => state === 'dead')
+    const letter = record && (await this.#letterOf(record))
+    const call = letter && readHead<DeadCall>(letter.head)
+    if (!call) throw noLetter(id)
+    return { call, body: letter.body }
+  }
+
+  /** Queues a dead call again, with all its attempts before it. CALL_NOT_FOUND. */
+  async retry(record: CallRecord): Promise<void> {
+    const { queue, clock } = this.#parts
+    const letter = await this.#letterOf(record)
+    const dead = letter && readHead<DeadCall>(letter.head)
+    if (!dead) {
+      // The bound on dead letters took it; the record does not know yet.
+      this.book.note({ ...record, state: 'failed' })
+      throw noLetter(record.id)
+    }
+    const { reason: _reason, diedAt, answer: _answer, ...rest } = dead
+    const call: QueuedCall = {
+      ...rest,
+      queuedAt: Math.max(clock.now(), rest.queuedAt + 1),
+      attempts: 0,
+      history: [],
+    }
+    const lane = laneOf(call.ref)
+    this.book.expect(call)
+    const { position } = await queue.publish({
+      lane,
+      // Asked for twice, it is queued once.
+      id: `${callKeyAt(dead)}/again@${diedAt}`,
+      head: writeHead(call),
+      body: letter.body,
+    })
+    this.book.notePublished(queuedRecord(call, this.#rules.of(call.ref).queue, position))
+    this.book.unexpect(call)
+    if (record.position !== undefined) await queue.dead.remove(record.position)
+    this.#lanes.wake(lane)
+  }
+
+  /** Forgets a dead call for good. */
+  async purge(record: CallRecord): Promise<void> {
+    const { queue } = this.#parts
+    const letter = await this.#letterOf(record)
+    const call = letter && readHead<DeadCall>(letter.head)
+    if (call?.stored !== undefined) await queue.bodies.remove(call.stored)
+    if (record.position !== undefined) await queue.dead.remove(record.position)
+    this.book.note({ ...record, state: 'failed' })
+  }
+
+  /** Cancels every call of a function that has not begun; gives how many. */
+  async purgeQueued(ref: FunctionRef): Promise<number> {
+    let purged = 0
+    for (;;) {
+      const records = this.book.list({ ref, states: ['queued', 'waiting'], limit: PURGE_AT_ONCE })
+      if (records.length === 0) return purged
+      await Promise.all(records.map((record) => this.#cancelOne(record)))
+      purged += records.length
+    }
+  }
+
+  /** Stops taking, lets what runs end for up to `limitMs`, then gives it up: it is made again by the next one. */
+  async drain(limitMs: number): Promise<void> {
+    this.#watch[Symbol.dispose]()
+    this.#sweep?.[Symbol.dispose]()
+    const limit = setTimeout(() => this.#worker.stop(), limitMs)
+    try {
+      await this.#lanes[Symbol.asyncDispose]()
+    } finally {
+      clearTimeout(limit)
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.drain(0)
+    this.book[Symbol.dispose]()
+  }
+
+  async #publishWhole(call: QueuedCall, body: Uint8Array): Promise<{ position: number; duplicate: boolean }> {
+    const head = writeHead(call)
+    if (Buffer.byteLength(head) + body.length > this.#parts.queue.maxMessageBytes) {
+      if (body.length === 0) throw headTooLarge()
+      return this.#publishStored(call, once(body))
+    }
+    return this.#parts.queue.publish({ lane: laneOf(call.ref), id: callKey(call), head, body })
+  }
+
+  async #publishStored(
+    call: QueuedCall,
+    body: AsyncIterable<Uint8Array>,
+  ): Promise<{ position: number; duplicate: boolean }> {
+    const { queue } = this.#parts
+    const stored = `call/${callKeyAt(call)}`
+    const storedBytes = await queue.bodies.put(stored, body)
+    try {
+      const head = writeHead({ ...call, stored, storedBytes })
+      if (Buffer.byteLength(head) > queue.maxMessageBytes) throw headTooLarge()
+      const published = await queue.publish({
+        lane: laneOf(call.ref),
+        id: callKey(call),
+        head,
+        body: new Uint8Array(0),
+      })
+      if (published.duplicate) await queue.bodies.remove(stored)
+      return published
+    } catch (error) {
+      await queue.bodies.remove(stored).catch(() => undefined)
+      throw error
+    }
+  }
+
+  async #cancelOne(record: CallRecord): Promise<void> {
+    const { queue, observer, clock } = this.#parts
+    // A running call writes down itself what has become of it.
+    if (this.#worker.cancel(record)) return
+    this.book.noteCancelled({ ...record, state: 'cancelled', endedAt: clock.now() })
+    if (record.position !== undefined) await queue.remove(record.position).catch(() => undefined)
+    observer.attempted(record.queue, 'cancelled')
+  }
+
+  async #letterOf({ position }: CallRecord): Promise<DeadLetter | undefined> {
+    return position === undefined ? undefined : this.#parts.queue.dead.get(position)
+  }
+
+  #laneRules(callbacks: CallbackWorker): LaneRules {
+    const { settings } = this
+    const ruleOf = (lane: string): ReturnType<CallRules['of']> =>
+      this.#rules.of(refOfLane(lane) ?? { name: '', namespace: '' })
+    return {
+      limit: (lane) => (isCallbackLane(lane) ? CALLBACKS_PER_TARGET : ruleOf(lane).maxInflight),
+      pool: (lane) => (isCallbackLane(lane) ? CALLBACK_POOL : `queue:${ruleOf(lane).queue}`),
+      poolLimit: (pool) =>
+        pool === CALLBACK_POOL ? CALLBACKS : (settings.queueLimits.get(pool.slice(6)) ?? settings.queueLimit),
+      isPaused: (lane) => this.#isPaused(lane),
+      run: (lane, delivery) =>
+        isCallbackLane(lane) ? callbacks.run(lane, delivery) : this.#worker.run(delivery),
+    }
+  }
+
+  #isPaused(lane: string): boolean {
+    const ref = refOfLane(lane)
+    if (!ref || this.#paused.size === 0) return false
+    return (
+      this.#paused.has(scopeName({ ref })) ||
+      this.#paused.has(scopeName({ queue: this.#rules.of(ref).queue }))
+    )
+  }
+
+  async #wakeAll(): Promise<void> {
+    for (const lane of (await this.#parts.queue.depths()).keys()) this.#lanes.wake(lane)
+    this.#sweep ??= this.#parts.clock.after(SWEEP_AFTER_MS, () => {
+      this.#sweepBodies().catch((error: unknown) =>
+        this.#parts.log.debug(`stored bodies could not be looked at: ${asFaasError(error).message}`),
+      )
+    })
+  }
+
+  /** Removes stored bodies that no call refers to: of calls that were killed between storing and publishing. */
+  async #sweepBodies(): Promise<void> {
+    const { queue } = this.#parts
+    for (const name of await queue.bodies.list()) {
+      const [, id, queuedAt] = /^(?:call|answer)\/[^/]+\/(.+)@(\d+)$/.exec(name) ?? []
+      if (id === undefined) continue
+      const isOpen = this.book
+        .all(id)
+        .some(
+          (record) =>
+            !hasEnded(record.state) || record.state === 'dead' || record.callback?.state === 'waiting',
+        )
+      const isYoung = Number(queuedAt) > this.#parts.clock.now() - SWEEP_YOUNG_MS
+      if (!isOpen && !isYoung) await queue.bodies.remove(name)
+    }
+  }
+}
+
+const MOST_LETTERS = 10_000
+const PURGE_AT_ONCE = 64
+/** A body may be on its way into the queue, or its record not written yet. */
+const SWEEP_YOUNG_MS = 3_600_000
+
+function queuedRecord(call: QueuedCall, queue: string, position: number): CallRecord {
+  const { id, ref, path, queuedAt, callback } = call
+  return {
+    id,
+    ref,
+    queue,
+    path,
+    state: 'queued',
+    queuedAt,
+    attempts: 0,
+    history: [],
+    position,
+    ...(callback !== undefined && { callback: { url: callback, state: 'waiting', attempts: 0 } }),
+  }
+}
+
+function scopeName(scope: PauseScope): string {
+  return 'ref' in scope ? `function:${formatRef(scope.ref)}` : `queue:${scope.queue}`
+}
+
+async function* once(body: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield await Promise.resolve(body)
+}
+
+function noCall(id: string): FaasError {
+  return new FaasError('CALL_NOT_FOUND', {
+    message: `no call ${JSON.stringify(id)} is known`,
+    remedy: 'See `faasdock calls`; calls that have ended are forgotten after a while.',
+  })
+}
+
+function noLetter(id: string): FaasError {
+  return new FaasError('CALL_NOT_FOUND', {
+    message: `there is no dead letter of call ${JSON.stringify(id)}`,
+    remedy: 'See `faasdock queue list --dead`.',
+  })
+}
+
+function headTooLarge(): FaasError {
+  return new FaasError('BODY_TOO_LARGE', {
+    message: 'the headers and the path of the call do not fit into a message of the queue',
+    remedy: 'Send less in headers, and more in the body.',
+  })
+}

@@ -1,0 +1,179 @@
+import type { Clock } from '../core/clock.ts'
+import { asFaasError } from '../core/errors.ts'
+import type { Log } from '../core/log.ts'
+import type { Delivery, Queue } from '../core/queue.ts'
+
+export interface LanesParts {
+  readonly queue: Queue
+  readonly clock: Clock
+  readonly log: Log
+}
+
+/** Who may run how much, and how. */
+export interface LaneRules {
+  /** How many messages of the lane at once. */
+  limit(lane: string): number
+  /** Lanes of one pool share a limit. */
+  pool(lane: string): string
+  poolLimit(pool: string): number
+  isPaused(lane: string): boolean
+  /** Deals with one message, to its acknowledgement or release. */
+  run(lane: string, delivery: Delivery): Promise<void>
+}
+
+interface Lane {
+  readonly name: string
+  running: number
+  isTaking: boolean
+  /** The last look found fewer messages than there was room for, and nobody has spoken of new ones since. */
+  isEmpty: boolean
+  timer: Disposable | undefined
+}
+
+interface Pool {
+  running: number
+  /** Lanes that would take more, in the order in which they get it. */
+  readonly hungry: Set<Lane>
+}
+
+/** After a queue that could not be asked. Milliseconds. */
+const ASK_AGAIN_MS = 1000
+
+/**
+ * Takes messages as there is room, lane by lane: nothing is taken ahead, a lane that is full holds up no other, and a
+ * lane without messages costs nothing.
+ */
+export class Lanes implements AsyncDisposable {
+  readonly #parts: LanesParts
+  readonly #rules: LaneRules
+  readonly #lanes = new Map<string, Lane>()
+  readonly #pools = new Map<string, Pool>()
+  readonly #runs = new Set<Promise<void>>()
+  #isStopped = false
+
+  constructor(parts: LanesParts, rules: LaneRules) {
+    this.#parts = parts
+    this.#rules = rules
+  }
+
+  /** There is something in the lane, or may be. */
+  wake(name: string): void {
+    if (this.#isStopped) return
+    const lane = this.#lane(name)
+    lane.isEmpty = false
+    this.#pump(lane)
+  }
+
+  running(name: string): number {
+    return this.#lanes.get(name)?.running ?? 0
+  }
+
+  poolRunning(pool: string): number {
+    return this.#pools.get(pool)?.running ?? 0
+  }
+
+  /** Takes no more. Resolves when all that run have ended. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isStopped = true
+    for (const { timer } of this.#lanes.values()) timer?.[Symbol.dispose]()
+    while (this.#runs.size > 0) await Promise.allSettled([...this.#runs])
+  }
+
+  #lane(name: string): Lane {
+    let lane = this.#lanes.get(name)
+    if (!lane) {
+      lane = { name, running: 0, isTaking: false, isEmpty: false, timer: undefined }
+      this.#lanes.set(name, lane)
+    }
+    return lane
+  }
+
+  #poolOf(lane: Lane): Pool {
+    const name = this.#rules.pool(lane.name)
+    let pool = this.#pools.get(name)
+    if (!pool) this.#pools.set(name, (pool = { running: 0, hungry: new Set() }))
+    return pool
+  }
+
+  #pump(lane: Lane): void {
+    const pool = this.#poolOf(lane)
+    pool.hungry.delete(lane)
+    if (lane.isTaking || lane.isEmpty || this.#isStopped || this.#rules.isPaused(lane.name)) return
+    const own = this.#rules.limit(lane.name) - lane.running
+    const shared = this.#rules.poolLimit(this.#rules.pool(lane.name)) - pool.running
+    if (own > 0 && shared <= 0) pool.hungry.add(lane)
+    if (own <= 0 || shared <= 0) return
+    // What is left is for those as well who stand in line.
+    const room = Math.min(own, Math.max(1, Math.floor(shared / (pool.hungry.size + 1))))
+    lane.isTaking = true
+    lane.isEmpty = true
+    lane.running += room
+    pool.running += room
+    const run = this.#take(lane, pool, room)
+    this.#runs.add(run)
+    void run.finally(() => this.#runs.delete(run))
+  }
+
+  async #take(lane: Lane, pool: Pool, room: number): Promise<void> {
+    const { queue, clock, log } = this.#parts
+    let came = 0
+    try {
+      const { deliveries, nextDueAt } = await queue.take(lane.name, room)
+      came = deliveries.length
+      if (came === room) lane.isEmpty = false
+      for (const delivery of deliveries) this.#run(lane, pool, delivery)
+      if (nextDueAt !== undefined) this.#wakeLater(lane, nextDueAt - clock.now())
+    } catch (error) {
+      log.debug(`${lane.name} could not be looked at: ${asFaasError(error).message}`)
+      this.#wakeLater(lane, ASK_AGAIN_MS)
+    } finally {
+      lane.isTaking = false
+      lane.running -= room - came
+      pool.running -= room - came
+      this.#feed(pool, lane)
+    }
+  }
+
+  #run(lane: Lane, pool: Pool, delivery: Delivery): void {
+    const run = this.#rules
+      .run(lane.name, delivery)
+      .catch((error: unknown) => {
+        this.#parts.log.error(
+          `a message of ${lane.name} could not be dealt with: ${asFaasError(error).message}`,
+        )
+        delivery.release(ASK_AGAIN_MS)
+        this.#wakeLater(lane, ASK_AGAIN_MS)
+      })
+      .finally(() => {
+        this.#runs.delete(run)
+        lane.running--
+        pool.running--
+        this.#feed(pool, lane)
+      })
+    this.#runs.add(run)
+  }
+
+  /** What became free goes first to the lanes that have waited longest, then to the one that had it. */
+  #feed(pool: Pool, lane: Lane): void {
+    const limit = this.#rules.poolLimit(this.#rules.pool(lane.name))
+    for (const next of [...pool.hungry]) {
+      if (pool.running >= limit) break
+      this.#pump(next)
+    }
+    this.#pump(lane)
+    this.#forgetIdle(lane)
+  }
+
+  #wakeLater(lane: Lane, ms: number): void {
+    if (this.#isStopped) return
+    lane.timer?.[Symbol.dispose]()
+    lane.timer = this.#parts.clock.after(Math.max(0, ms), () => {
+      lane.timer = undefined
+      this.wake(lane.name)
+    })
+  }
+
+  #forgetIdle(lane: Lane): void {
+    if (lane.running === 0 && lane.isEmpty && !lane.isTaking && !lane.timer) this.#lanes.delete(lane.name)
+  }
+}

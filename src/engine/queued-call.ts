@@ -1,0 +1,100 @@
+import type { Attempt } from '../core/call.ts'
+import type { FunctionRef } from '../core/function.ts'
+import { formatRef } from '../core/function.ts'
+
+/** An async call as it stands in the queue: all that is needed to make it, whoever accepted it. */
+export interface QueuedCall {
+  readonly id: string
+  readonly ref: FunctionRef
+  /** The function's name as the caller wrote it. */
+  readonly invokedAs: string
+  /** Path and query as the function sees them. */
+  readonly path: string
+  /** Name, value, name, value …; without a length, which is the body's matter. */
+  readonly headers: readonly string[]
+  readonly callback?: string
+  /** Milliseconds since the epoch. With the id and the function, it tells one call from a later one of the same id. */
+  readonly queuedAt: number
+  /** Attempts that have ended. The message says it, so that a delivery after a crash eats none. */
+  readonly attempts: number
+  readonly history: readonly Attempt[]
+  /** Name of the body where it is too large for the message. */
+  readonly stored?: string
+  readonly storedBytes?: number
+}
+
+/** A call that will not be tried again, with the last that its function said. */
+export interface DeadCall extends QueuedCall {
+  readonly reason: string
+  readonly diedAt: number
+  readonly answer?: LastAnswer
+}
+
+export interface LastAnswer {
+  readonly status: number
+  readonly headers: readonly string[]
+  /** The beginning of the body, as text. */
+  readonly text: string
+}
+
+/** The outcome of a call on its way to whoever wants to know. */
+export interface QueuedCallback {
+  readonly id: string
+  readonly ref: FunctionRef
+  readonly queuedAt: number
+  readonly url: string
+  /** Name, value, name, value … */
+  readonly headers: readonly string[]
+  readonly attempts: number
+  readonly stored?: string
+  readonly storedBytes?: number
+}
+
+const VERSION = 1
+const CALL_LANE = 'call.'
+const CALLBACK_LANE = 'callback.'
+
+export function writeHead(value: QueuedCall | DeadCall | QueuedCallback): string {
+  return JSON.stringify({ v: VERSION, ...value })
+}
+
+/** Undefined when it is not of a kind that this faasdock writes. */
+export function readHead<T extends QueuedCall | DeadCall | QueuedCallback>(head: string): T | undefined {
+  try {
+    const value = JSON.parse(head) as T & { v?: unknown }
+    return value.v === VERSION ? value : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** Calls of different functions never wait for each other: a lane each. */
+export function laneOf({ namespace, name }: FunctionRef): string {
+  return `${CALL_LANE}${namespace}.${name}`
+}
+
+/** The function of a lane of calls; undefined for other lanes. */
+export function refOfLane(lane: string): FunctionRef | undefined {
+  if (!lane.startsWith(CALL_LANE)) return undefined
+  const [namespace = '', name = ''] = lane.slice(CALL_LANE.length).split('.')
+  return { name, namespace }
+}
+
+/** Callbacks of one target, which one that hangs does not hold up those of others. */
+export function callbackLane(target: string): string {
+  return `${CALLBACK_LANE}${target}`
+}
+
+export function isCallbackLane(lane: string): boolean {
+  return lane.startsWith(CALLBACK_LANE)
+}
+
+/** Tells calls apart within this program. */
+export function callKey({ ref, id }: Pick<QueuedCall, 'ref' | 'id'>): string {
+  return `${formatRef(ref)}/${id}`
+}
+
+/** Tells a call from a later one of the same id, too. */
+export function callKeyAt(call: Pick<QueuedCall, 'ref' | 'id' | 'queuedAt'>): string {
+  return `${callKey(call)}@${call.queuedAt}`
+}
