@@ -45,7 +45,34 @@ const RUNTIMES = [
         }),
     },
   },
+  python('python3', (n) => `def handle(req):\n    return b"hello ${n}"\n`),
+  python('python3-http', (n) => `def handle(event, context):\n    return {"body": "hello ${n}"}\n`),
 ]
+
+function python(lang, handler) {
+  const changed = (n) => ({ 'handler.py': handler(n) })
+  return {
+    name: lang,
+    lang,
+    hello: changed(0),
+    changed,
+    bare: {
+      Dockerfile:
+        'FROM python:3.12-slim\nCOPY server.py /\nUSER 1000\nENV PYTHONUNBUFFERED=1\nCMD ["python3", "/server.py"]\n',
+      'server.py': `from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+class Hello(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Length", "7")
+        self.end_headers()
+        self.wfile.write(b"hello 0")
+
+ThreadingHTTPServer(("0.0.0.0", 8080), Hello).serve_forever()
+`,
+    },
+  }
+}
 
 /** What a function's runtime costs: its start, its hop that is not there, and a swap in the process. */
 export async function run({ quick }) {
