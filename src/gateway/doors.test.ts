@@ -316,6 +316,14 @@ describe('metrics', () => {
       expect((await send(`http://127.0.0.1:${port ?? 8082}`, '/metrics')).status).toBe(200)
   })
 
+  test('on any port, which is said, or on none', async () => {
+    await using any = await useApp({ echo }, { metricsPort: 0 })
+    const said = notices(any).find((line) => line.startsWith('metrics are on '))
+    expect((await send(said?.split(' ').at(-1)?.replace('/metrics', '') ?? '', '/metrics')).status).toBe(200)
+    await using none = await useApp({ echo }, { metricsPort: 'off' })
+    expect(notices(none).join()).not.toContain('metrics')
+  })
+
   test.runIf(process.platform === 'linux')('a taken port of the gateway names who has it', async () => {
     await using taken = await freePort()
     await expect(useApp({ echo }, { port: taken.port })).rejects.toMatchObject({

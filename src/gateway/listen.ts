@@ -47,7 +47,9 @@ export async function listenForMetrics(
   log: Log,
 ): Promise<Listening | undefined> {
   try {
-    return await listenNear(listen, wish, 'metrics are', log)
+    const listening = await listenNear(listen, wish, 'metrics are', log)
+    if (wish.port === 0) log.info(`metrics are on ${urlOf(listening)}/metrics`)
+    return listening
   } catch (error) {
     if (wish.isPortGiven || !isPortTaken(error)) throw error
     log.warn(`no port from ${wish.port} on is free: metrics are on the gateway’s own port only`)
