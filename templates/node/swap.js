@@ -9,7 +9,6 @@ const { performance } = require('perf_hooks')
 const { pathToFileURL } = require('url')
 const { types } = require('util')
 const generations = require('./generations')
-const failure = require('./failure')
 const { findHandler, isCopy, listSources, loadHandler } = require('./load')
 
 const largest = 64 * 1024 * 1024
@@ -176,7 +175,7 @@ function createSwap(parts) {
       // A required ES module that failed is remembered as well, and is in no cache that could be seen.
       if (!next.isModule && process.features.require_module && /\/modules\/esm\//.test(error && error.stack)) requiredModules = true
       newestShared[0] = previous.number
-      const described = await failure.describe(error, { folder, place: next.place, changed: [...wish.files.keys()] })
+      const described = await require('./failure').describe(error, { folder, place: next.place, changed: [...wish.files.keys()] })
       retire(next)
       undo()
       writeMarker(markerFile, { number: previous.number, hash })
@@ -216,14 +215,14 @@ function createSwap(parts) {
 
   // ------------------------------------------------------------------------------------------------------------ route
 
-  const crypto = require('crypto')
-  const digest = (text) => crypto.createHash('sha256').update(text).digest()
-  const tokenDigest = digest(parts.token)
-
   /** Whether the caller may know that the route exists. */
   function knows(req) {
     const token = req.headers['x-faasdock-token']
-    return token !== undefined && crypto.timingSafeEqual(digest(token), tokenDigest)
+    if (token === undefined) return false
+    // Loaded when it is needed: it would take a tenth of the time that the process takes to start.
+    const crypto = require('crypto')
+    const digest = (text) => crypto.createHash('sha256').update(text).digest()
+    return crypto.timingSafeEqual(digest(token), digest(parts.token))
   }
 
   function state() {
