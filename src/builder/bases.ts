@@ -1,9 +1,9 @@
 import { FaasError } from '../core/errors.ts'
 import type { Engine } from '../docker/client.ts'
 import { findImage, pullImage } from '../docker/images.ts'
-import { loginFor } from '../docker/registry-config.ts'
 import type { RegistryConfig } from '../docker/registry-config.ts'
-import { buildFailure, saidBy, StepLog } from '../docker/step-log.ts'
+import { registryDenied, registryWords } from '../docker/registry-failure.ts'
+import { buildFailure, StepLog } from '../docker/step-log.ts'
 import { baseImages } from './dockerfile.ts'
 import type { BaseImage } from './dockerfile.ts'
 
@@ -45,11 +45,13 @@ async function pullBase({ image, platform }: BaseImage, wanted: BasesWanted): Pr
   const { engine, name, registryConfig, signal, onOutput } = wanted
   try {
     onOutput(`pulling the base image ${image}`)
-    const login = loginFor(image, await registryConfig())
+    const login = await (await registryConfig()).loginFor(image)
     await pullImage(engine, image, { platform, login, signal, onOutput })
   } catch (error) {
     signal.throwIfAborted()
     if (error instanceof FaasError) throw error
-    throw buildFailure({ name, step: new StepLog(`FROM ${image}`), reason: saidBy(error) })
+    const denied = registryDenied(error, 'pull', image)
+    if (denied) throw denied
+    throw buildFailure({ name, step: new StepLog(`FROM ${image}`), reason: registryWords(error, image) })
   }
 }

@@ -1,6 +1,5 @@
 import type { Engine } from '../docker/client.ts'
 import { findImage, pullImage } from '../docker/images.ts'
-import { loginFor } from '../docker/registry-config.ts'
 import type { RegistryConfig } from '../docker/registry-config.ts'
 
 /** A pull that takes longer is given up: there is a way without the image. Milliseconds. */
@@ -35,7 +34,7 @@ export function makePreferredImages(
     if (await findImage(engine, image)) return true
     if (performance.now() < (missing.get(image) ?? 0)) return false
     try {
-      const login = loginFor(image, await registryConfig())
+      const login = await (await registryConfig()).loginFor(image)
       const patience = AbortSignal.any([signal, AbortSignal.timeout(PATIENCE_MS)])
       await pullImage(engine, image, { login, signal: patience, onOutput: () => undefined })
       return true

@@ -39,6 +39,7 @@ const EXIT_CODES: Readonly<Record<ErrorCode, number>> = {
   FILE_NOT_READABLE: EXIT.usage,
   BUILD_FAILED: EXIT.buildFailed,
   IMAGE_NOT_FOUND: EXIT.failed,
+  REGISTRY_DENIED: EXIT.failed,
   IMAGE_WRONG_PLATFORM: EXIT.failed,
   CONSTRAINT_UNMET: EXIT.notReady,
   REPLICA_EXITED: EXIT.notReady,

@@ -23,6 +23,7 @@ export const ERROR_CODES = {
   BAD_TEMPLATE: 'The template.yml of a template has a mistake.',
   BUILD_FAILED: 'A build of an image ended with an error.',
   IMAGE_NOT_FOUND: 'An image is not on the engine and could not be pulled.',
+  REGISTRY_DENIED: 'A registry refused a pull or a push, or the login for it could not be had.',
   IMAGE_WRONG_PLATFORM: 'An image was built for another processor architecture than the engine runs.',
   CONSTRAINT_UNMET: 'A function may only run on a machine that this one is not.',
   REPLICA_EXITED: 'A replica ended before it answered.',

@@ -6,6 +6,7 @@ import { buffer } from 'node:stream/consumers'
 import { describe, expect, test } from 'vitest'
 import { makeFolder } from '../../test/support/folder.ts'
 import { makeClassicBuild } from './classic-build.ts'
+import { fixedLogins } from './registry-config.ts'
 import { makeEngine } from './client.ts'
 import type { Engine } from './client.ts'
 import { pullImage } from './images.ts'
@@ -47,7 +48,7 @@ function makeBuild(more: Partial<ImageBuild> = {}): ImageBuild {
   }
 }
 
-const noLogins = () => Promise.resolve({})
+const noLogins = () => Promise.resolve(fixedLogins({}))
 const BUILT = `${JSON.stringify({ aux: { ID: 'sha256:1' } })}\n`
 
 describe('a classic build', () => {
@@ -61,7 +62,9 @@ describe('a classic build', () => {
       response.end(BUILT)
     })
     const login = { username: 'me', password: 'pw', serveraddress: 'private.example' }
-    const build = makeClassicBuild(fake.engine, () => Promise.resolve({ 'private.example': login }))
+    const build = makeClassicBuild(fake.engine, () =>
+      Promise.resolve(fixedLogins({ 'private.example': login })),
+    )
     expect(await build(makeBuild())).toBe('sha256:1')
     expect(seen?.body).toBe('the context')
     expect(seen?.logins).toEqual({ 'private.example': login })

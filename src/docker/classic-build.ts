@@ -10,7 +10,7 @@ import { buildFailure, saidBy } from './step-log.ts'
 export function makeClassicBuild(engine: Engine, registryConfig: () => Promise<RegistryConfig>): BuildImage {
   return async (build) => {
     const { signal } = build
-    const logins = await registryConfig()
+    const logins = await (await registryConfig()).all()
     signal.throwIfAborted()
     const context = build.context()
     const broken = failureOf(context)
@@ -43,7 +43,9 @@ function optionsOf({ tag, buildArgs, labels, noCache, signal }: ImageBuild) {
 }
 
 /** dockerode's type asks for more than the engine does. */
-function mutable(logins: RegistryConfig): Record<string, { username: string; password: string }> {
+function mutable(
+  logins: Awaited<ReturnType<RegistryConfig['all']>>,
+): Record<string, { username: string; password: string }> {
   return Object.fromEntries(Object.entries(logins).map(([registry, login]) => [registry, { ...login }]))
 }
 

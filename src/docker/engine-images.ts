@@ -140,8 +140,8 @@ async function expectOk(answer: EngineAnswer, doing: string, onLine?: (line: str
 
 /** The engine signs in with what it is given; public images need nothing. Loaded late: it is read for a pull only. */
 async function signIn(image: string, env: NodeJS.ProcessEnv): Promise<Readonly<Record<string, string>>> {
-  const { loginFor, readRegistryConfig } = await import('./registry-config.ts')
-  const login = loginFor(image, await readRegistryConfig(env))
+  const { readRegistryConfig } = await import('./registry-config.ts')
+  const login = await (await readRegistryConfig(env)).loginFor(image)
   return login ? { 'x-registry-auth': Buffer.from(JSON.stringify(login)).toString('base64url') } : {}
 }
 

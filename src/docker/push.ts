@@ -1,10 +1,10 @@
 import type { Engine } from './client.ts'
 import { engineFailure } from './errors.ts'
 import { followPull } from './progress.ts'
-import { loginFor } from './registry-config.ts'
 import type { RegistryConfig } from './registry-config.ts'
+import { registryDenied } from './registry-failure.ts'
 
-/** Pushes an image with the login that the Docker config has for its registry. ENGINE_FAILED, or the signal's reason. */
+/** Pushes an image with the login that the Docker config has for its registry. REGISTRY_DENIED, ENGINE_FAILED, or the signal's reason. */
 export async function pushImage(
   engine: Engine,
   image: string,
@@ -13,7 +13,7 @@ export async function pushImage(
   signal: AbortSignal,
 ): Promise<void> {
   try {
-    const login = loginFor(image, config)
+    const login = await config.loginFor(image)
     const stream = await engine.getImage(image).push({
       abortSignal: signal,
       authconfig: { serveraddress: '', ...login },
@@ -21,6 +21,6 @@ export async function pushImage(
     await followPull(stream, onOutput)
   } catch (error) {
     signal.throwIfAborted()
-    throw engineFailure(error, `push ${image}`)
+    throw registryDenied(error, 'push', image) ?? engineFailure(error, `push ${image}`)
   }
 }

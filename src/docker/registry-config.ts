@@ -1,62 +1,133 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
+import { askHelper, listHelper } from './credential-helper.ts'
 
 /** What the engine needs to sign in to one registry. */
 export interface RegistryLogin {
   readonly username: string
   readonly password: string
   readonly identitytoken?: string
+  readonly registrytoken?: string
   readonly serveraddress?: string
 }
 
-/** Registry, as the Docker config file names it → how to sign in. The engine's `X-Registry-Config`. */
-export type RegistryConfig = Readonly<Record<string, RegistryLogin>>
+/** The sign-ins of the user's Docker configuration: those that stand in its file, and those that helpers keep. */
+export interface RegistryConfig {
+  /** For the registry that `image` comes from; undefined when there is none. REGISTRY_DENIED when a helper fails. */
+  loginFor(image: string): Promise<RegistryLogin | undefined>
+  /** All there are, by the registry's name in the configuration: the engine's `X-Registry-Config`. Never rejects. */
+  all(): Promise<Readonly<Record<string, RegistryLogin>>>
+}
 
-const configSchema = z.object({
-  auths: z
-    .record(z.string(), z.object({ auth: z.string().optional(), identitytoken: z.string().optional() }))
-    .optional(),
+type Env = Readonly<Record<string, string | undefined>>
+type Logins = Readonly<Record<string, RegistryLogin>>
+
+const entrySchema = z.object({
+  auth: z.string().optional(),
+  username: z.string().optional(),
+  password: z.string().optional(),
+  identitytoken: z.string().optional(),
+  registrytoken: z.string().optional(),
 })
 
+const configSchema = z.object({
+  auths: z.record(z.string(), entrySchema).optional(),
+  credsStore: z.string().optional(),
+  credHelpers: z.record(z.string(), z.string()).optional(),
+})
+
+type ConfigFile = z.infer<typeof configSchema>
+
+/** Docker has always kept its default registry's sign-in under its index's version 1 address. */
+const DEFAULT_REGISTRY = /^(https?:\/\/)?index\..*\/v1\/?$/
+
 /**
- * The sign-ins in the user's Docker config file (`DOCKER_CONFIG`, else `.docker` at home) that stand there in plain.
- * Those that a credential helper keeps have no password there and are left out. A file that is missing or cannot be
- * read has none: public images need none.
+ * Reads the user's Docker config file (`DOCKER_CONFIG`, else `.docker` at home). A file that is missing or cannot be
+ * read has no sign-ins: public images need none. Helpers are asked when somebody needs their login, not before.
  */
-export async function readRegistryConfig(
-  env: Readonly<Record<string, string | undefined>>,
-): Promise<RegistryConfig> {
+export async function readRegistryConfig(env: Env): Promise<RegistryConfig> {
   const home = env['HOME'] ?? env['USERPROFILE']
   const folder = env['DOCKER_CONFIG'] ?? (home === undefined ? undefined : join(home, '.docker'))
-  if (folder === undefined) return {}
-  const text = await readFile(join(folder, 'config.json'), 'utf8').catch(() => '{}')
-  const read = configSchema.safeParse(parseJson(text))
+  const text =
+    folder === undefined ? '{}' : await readFile(join(folder, 'config.json'), 'utf8').catch(() => '{}')
+  return makeConfig(configSchema.safeParse(parseJson(text)).data ?? {}, env)
+}
+
+/** A configuration that has these sign-ins and no helper. */
+export function fixedLogins(logins: Logins): RegistryConfig {
+  return {
+    loginFor: (image) => Promise.resolve(logins[keyFor(image, Object.keys(logins)) ?? '']),
+    all: () => Promise.resolve(logins),
+  }
+}
+
+function makeConfig({ auths = {}, credsStore, credHelpers = {} }: ConfigFile, env: Env): RegistryConfig {
+  const plain = plainLogins(auths)
+  const fixed = fixedLogins(plain)
+  return {
+    loginFor: async (image) => {
+      const own = keyFor(image, Object.keys(credHelpers))
+      const helper = (own === undefined ? undefined : credHelpers[own]) || credsStore
+      // Docker writes down, without a login, which registries its store has one for.
+      const named = own ?? keyFor(image, Object.keys(auths)) ?? hostOf(image)
+      if (!helper) return fixed.loginFor(image)
+      const registry = named ?? keyFor(image, await listHelper(helper, env))
+      const kept = registry === undefined ? undefined : await askHelper(helper, registry, env)
+      return kept ?? (await fixed.loginFor(image))
+    },
+    all: async () => {
+      const stored = credsStore ? await listHelper(credsStore, env) : []
+      const asked = [
+        ...stored.map((registry) => [registry, credsStore ?? ''] as const),
+        ...Object.entries(credHelpers),
+      ]
+      const kept = await Promise.all(
+        asked.map(async ([registry, helper]) => {
+          // One that fails matters to the image that needs it, and is told where that is pulled.
+          const login =
+            helper === '' ? undefined : await askHelper(helper, registry, env).catch(() => undefined)
+          return [registry, login] as const
+        }),
+      )
+      const found = kept.filter((entry): entry is [string, RegistryLogin] => entry[1] !== undefined)
+      return { ...plain, ...Object.fromEntries(found) }
+    },
+  }
+}
+
+/** The registry that an image comes from; undefined for Docker's default one, which image names leave out. */
+export function hostOf(image: string): string | undefined {
+  const first = image.includes('/') ? image.slice(0, image.indexOf('/')) : ''
+  return /[.:]|^localhost$/.test(first) ? first : undefined
+}
+
+/** The one of a configuration's names that means the registry of `image`. */
+function keyFor(image: string, names: readonly string[]): string | undefined {
+  const host = hostOf(image)
+  return names.find((name) =>
+    host === undefined
+      ? DEFAULT_REGISTRY.test(name)
+      : !DEFAULT_REGISTRY.test(name) && name.replace(/^https?:\/\//, '').replace(/\/.*$/, '') === host,
+  )
+}
+
+function plainLogins(auths: NonNullable<ConfigFile['auths']>): Logins {
   const logins: Record<string, RegistryLogin> = {}
-  for (const [registry, { auth = '', identitytoken }] of Object.entries(read.data?.auths ?? {})) {
-    const plain = Buffer.from(auth, 'base64').toString('utf8')
+  for (const [registry, { auth = '', identitytoken, registrytoken, ...apart }] of Object.entries(auths)) {
+    const plain = Buffer.from(auth, 'base64').toString('utf8').replace(/\0+$/, '')
     const colon = plain.indexOf(':')
-    if (colon < 0 && identitytoken === undefined) continue
+    const username = colon < 0 ? (apart.username ?? '') : plain.slice(0, colon)
+    if (username === '' && identitytoken === undefined && registrytoken === undefined) continue
     logins[registry] = {
-      username: colon < 0 ? '' : plain.slice(0, colon),
-      password: colon < 0 ? '' : plain.slice(colon + 1),
+      username,
+      password: colon < 0 ? (apart.password ?? '') : plain.slice(colon + 1),
       serveraddress: registry,
       ...(identitytoken !== undefined && { identitytoken }),
+      ...(registrytoken !== undefined && { registrytoken }),
     }
   }
   return logins
-}
-
-/** The sign-in for the registry that `image` comes from. Images without a host come from Docker's default registry. */
-export function loginFor(image: string, config: RegistryConfig): RegistryLogin | undefined {
-  const first = image.includes('/') ? image.slice(0, image.indexOf('/')) : ''
-  const host = /[.:]|^localhost$/.test(first) ? first : undefined
-  const found = Object.entries(config).find(([registry]) => {
-    const name = registry.replace(/^https?:\/\//, '')
-    // Docker has always kept the default registry's sign-in under its index's version 1 address.
-    return host === undefined ? /^index\..*\/v1\/?$/.test(name) : name.replace(/\/.*$/, '') === host
-  })
-  return found?.[1]
 }
 
 function parseJson(text: string): unknown {

@@ -11,6 +11,7 @@ import type { Provider, ProviderEvent } from '../../src/core/provider.ts'
 import { makeEngine } from '../../src/docker/client.ts'
 import type { Engine } from '../../src/docker/client.ts'
 import { LABEL } from '../../src/docker/labels.ts'
+import { fixedLogins } from '../../src/docker/registry-config.ts'
 import { createDockerProvider } from '../../src/provider/docker/docker-provider.ts'
 import type { DockerProviderOptions } from '../../src/provider/docker/docker-provider.ts'
 import type { ProviderUnderTest } from '../contract/provider.contract.ts'
@@ -60,7 +61,7 @@ describeDocker('the Docker provider', () => {
       startTimeoutMs: 60_000,
       drainMs: 30_000,
       relayImage: 'node:20-alpine',
-      registryConfig: () => Promise.resolve({}),
+      registryConfig: () => Promise.resolve(fixedLogins({})),
       log: silentLog,
       ...options,
     })

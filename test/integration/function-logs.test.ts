@@ -12,6 +12,7 @@ import type { LogLine, LogQuery, ProviderEvent } from '../../src/core/provider.t
 import { makeEngine } from '../../src/docker/client.ts'
 import type { Engine } from '../../src/docker/client.ts'
 import { batchedText } from '../../src/gateway/batched-text.ts'
+import { fixedLogins } from '../../src/docker/registry-config.ts'
 import { createDockerProvider } from '../../src/provider/docker/docker-provider.ts'
 import type { DockerProvider } from '../../src/provider/docker/docker-provider.ts'
 import { describeDocker, dockerAddress } from '../support/docker.ts'
@@ -40,7 +41,7 @@ describeDocker('logs of functions', () => {
       startTimeoutMs: 20_000,
       drainMs: 5000,
       relayImage: 'node:20-alpine',
-      registryConfig: () => Promise.resolve({}),
+      registryConfig: () => Promise.resolve(fixedLogins({})),
       log: silentLog,
     })
     await opened.routeGateway({ host: opened.hostAddress ?? 'host.docker.internal', port: 8080 })
