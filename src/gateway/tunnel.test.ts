@@ -74,6 +74,14 @@ const raw: MemoryImage = {
 
 /** Knows of no other protocol. */
 const deaf: MemoryImage = { listener: raw.listener }
+/** Does not get ready. */
+const never: MemoryImage = {
+  listener: raw.listener,
+  start: (_revision, signal) =>
+    new Promise((_resolve, reject) =>
+      signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true }),
+    ),
+}
 
 const upgrade = (path: string, ...more: string[]): string =>
   lines(`GET /function/${path} HTTP/1.1`, 'Host: me', 'Connection: Upgrade', 'Upgrade: bytes/1', ...more)
@@ -82,7 +90,7 @@ describe('a tunnel', () => {
   let platform: TestApp
   let port: number
   beforeAll(async () => {
-    platform = await useApp({ echo, raw, deaf }, { upstreamTimeout: '1s', drainTimeout: '300ms' })
+    platform = await useApp({ echo, raw, deaf, never }, { upstreamTimeout: '1s', drainTimeout: '300ms' })
     port = platform.port
     await platform.deploy('ws', 'echo')
     await platform.deploy('raw', 'raw')
@@ -274,6 +282,26 @@ describe('a tunnel', () => {
     socket.close()
     await closed(socket)
   })
+
+  test.each(['end', 'resetAndDestroy'] as const)(
+    'whose caller leaves while a replica is waited for is given up (%s)',
+    async (leave) => {
+      const name = `late-${leave.toLowerCase()}`
+      platform.app.functions.deploy({
+        name,
+        namespace: 'openfaas-fn',
+        image: 'never',
+        labels: {},
+        annotations: {},
+      })
+      const count = `{function_name="${name}.openfaas-fn"`
+      using caller = rawCaller(port, upgrade(name))
+      await expect.poll(() => metric(`gateway_function_invocation_started${count}}`)).toBe(1)
+      caller.socket[leave]()
+      await expect.poll(() => metric(`gateway_function_invocation_total${count},code="499"}`)).toBe(1)
+      await platform.ask('DELETE', '/system/functions', { functionName: name })
+    },
+  )
 
   test('keeps its replica from being removed under it until the limit', async () => {
     await platform.deploy('kept', 'raw')

@@ -3,7 +3,7 @@ import type { IncomingMessage, RequestListener, Server } from 'node:http'
 import { createServer as createNetServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { Readable } from 'node:stream'
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { soon } from '../../test/support/platform.ts'
 import type { InvocationRequest, ResponseSink } from '../core/invocation.ts'
 import type { Lease } from '../core/provider.ts'
@@ -233,4 +233,68 @@ test('a forgotten replica’s connections are closed', async () => {
   transport.forget(replica.lease.replica)
   transport.forget('nobody')
   await soon(() => connections === 0)
+})
+
+/** What undici has no way to do, each in one way. */
+const unusual: [string, Partial<InvocationRequest>][] = [
+  ['an upgrade', { upgrade: 'x', body: Readable.from([]) }],
+  ['a head ahead of its body', { method: 'POST', isBodyLate: true, body: Readable.from(['late']) }],
+  [
+    'a question',
+    {
+      method: 'POST',
+      expectsContinue: true,
+      headers: ['Expect', '100-continue'],
+      body: Readable.from(['a']),
+    },
+  ],
+  ['trailers', { method: 'POST', trailers: () => ['X-A', '1'], body: Readable.from(['a']) }],
+]
+
+describe.each(unusual)('a call with %s', (_what, more) => {
+  test('that nobody listens for was never sent', async () => {
+    await using transport = new UndiciTransport({ answerTimeoutMs: 5000 })
+    const error: unknown = await transport
+      .send(leaseOf(await deadPort()), request(more), new Answer(), never)
+      .catch((caught: unknown) => caught)
+    expect(error).toMatchObject({ code: 'FUNCTION_UNREACHABLE' })
+    expect(transport.wasNeverSent(error)).toBe(true)
+  })
+
+  test.each(['reset', 'forgotten', 'all closed', 'aborted', 'silent'])(
+    'that a replica has seen ends when it is %s',
+    async (how) => {
+      let seen: IncomingMessage | undefined
+      let isClosed = false
+      const onCall = (incoming: IncomingMessage): void => {
+        seen = incoming
+        incoming.socket.on('error', () => undefined)
+        incoming.socket.once('close', () => (isClosed = true))
+        // As every server of a protocol does; a server of HTTP leaves it to the listener.
+        incoming.socket.on('end', () => incoming.socket.end()).resume()
+      }
+      await using replica = await serve(onCall)
+      replica.server.on('checkContinue', onCall)
+      replica.server.on('upgrade', onCall)
+      await using transport = new UndiciTransport({ answerTimeoutMs: how === 'silent' ? 200 : 60_000 })
+      const abort = new AbortController()
+      const body = Readable.from(['a'])
+      const sent = transport.send(replica.lease, request({ ...more, body }), new Answer(), abort.signal).then(
+        () => 'answered',
+        (caught: unknown) => caught,
+      )
+      await soon(() => seen !== undefined)
+      if (how === 'reset') seen?.socket.resetAndDestroy()
+      if (how === 'forgotten') transport.forget(replica.lease.replica)
+      if (how === 'all closed') transport[Symbol.asyncDispose]().catch(() => undefined)
+      if (how === 'aborted') abort.abort(new Error('the caller went away'))
+      const error = await sent
+      const wanted =
+        how === 'aborted' ? undefined : how === 'silent' ? 'INVOCATION_TIMEOUT' : 'FUNCTION_UNREACHABLE'
+      expect((error as { code?: string }).code).toBe(wanted)
+      if (how === 'aborted') expect(error).toBe(abort.signal.reason)
+      expect(transport.wasNeverSent(error)).toBe(false)
+      await soon(() => isClosed, 'the end at the replica')
+    },
+  )
 })
