@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { readdir, readFile, readlink } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { FaasError } from '../core/errors.ts'
@@ -59,20 +59,19 @@ async function git(root: string, mode: TagMode, ...args: string[]): Promise<stri
   }
 }
 
-/** MD5 over names and contents of all files of a folder, in order of their names. */
+/**
+ * The MD5 of the MD5s of all files of a folder, in order of their paths: faas-cli's, so that an image that one has built
+ * is the one that the other deploys. Names do not count, nor does what is no file.
+ */
 async function digestFolder(folder: string): Promise<string> {
-  const hash = createHash('md5')
-  await add(folder, '')
-  return hash.digest('hex')
-
-  async function add(at: string, path: string): Promise<void> {
-    const entries = await readdir(at, { withFileTypes: true })
-    for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
-      const file = join(at, entry.name)
-      const name = `${path}/${entry.name}`
-      if (entry.isDirectory()) await add(file, name)
-      else
-        hash.update(`${name}\0`).update(entry.isSymbolicLink() ? await readlink(file) : await readFile(file))
-    }
-  }
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true })
+  const paths = entries
+    .filter((entry) => entry.isFile())
+    .map(({ parentPath, name }) => join(parentPath, name))
+  const md5 = (content: string | Buffer): string => createHash('md5').update(content).digest('hex')
+  const hashes: string[] = []
+  // In Go's order of strings: by their bytes.
+  for (const path of paths.sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b))))
+    hashes.push(md5(await readFile(path)))
+  return md5(hashes.join(''))
 }

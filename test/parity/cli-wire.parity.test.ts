@@ -228,7 +228,7 @@ describe('an invocation', () => {
     for (const { headers, body } of gateway.seen) {
       expect(headers).toMatchObject({
         'content-type': 'text/plain',
-        'user-agent': expect.stringMatching(/^faasdock\//),
+        'user-agent': expect.stringMatching(/^faasdock\//) as string,
       })
       expect(headers.authorization).toBeUndefined()
       expect(body.toString()).toBe('body')
