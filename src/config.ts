@@ -25,7 +25,7 @@ export interface Config {
   readonly allowedHosts: readonly string[]
   /** Origins of pages, besides our own, that may use the control routes: `http://localhost:3000`. */
   readonly allowedOrigins: readonly string[]
-  /** Until the first byte of an answer, milliseconds. */
+  /** For a replica that answers, and then again until the first byte of its answer, milliseconds. */
   readonly upstreamTimeoutMs: number
   readonly startTimeoutMs: number
   readonly drainMs: number

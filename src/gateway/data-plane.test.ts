@@ -379,6 +379,22 @@ describe('a call', () => {
         body: 'x',
       }))
 
+    test('the call’s id is in the body, and in the log beside the reason', async () => {
+      const notices: unknown[] = []
+      using _watch = platform.app.events.watch((event) => {
+        if (event.type === 'notice') notices.push(event)
+      })
+      const response = await get('/function/fn/crash', { headers: { 'X-Call-Id': 'call-9' } })
+      expect(await response.text()).toMatch(/\ncall id: call-9\n$/)
+      expect(notices).toMatchObject([
+        {
+          level: 'warn',
+          message: expect.stringMatching(/^call of fn\.openfaas-fn failed: the connection/) as string,
+          fields: { code: 'FUNCTION_UNREACHABLE', callId: 'call-9' },
+        },
+      ])
+    })
+
     test('503 for a function that does not start, with the reason', async () => {
       await platform.deploy('dead', 'dead').catch(() => undefined)
       await expectFailure('/function/dead', 503, /it ends at once/)
