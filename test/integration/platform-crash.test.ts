@@ -9,6 +9,7 @@ import { makeFolder } from '../support/folder.ts'
 import type { TestFolder } from '../support/folder.ts'
 import { buildHello } from '../support/hello-image.ts'
 import type { HelloImages } from '../support/hello-image.ts'
+import { seeded } from '../support/seeded.ts'
 import { startProgram } from '../support/program.ts'
 import type { RunningProgram } from '../support/program.ts'
 import { untilPasses } from '../support/until.ts'
@@ -269,14 +270,3 @@ describeDocker('the program, killed with -9', () => {
     expect(await engine.listNetworks({ filters })).toEqual([])
   })
 })
-
-/** Numbers from 0 to 1, the same for the same seed (mulberry32). */
-function seeded(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let t = Math.imul(state ^ (state >>> 15), 1 | state)
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296
-  }
-}
