@@ -308,7 +308,7 @@ describe('a call', () => {
     request.on('error', () => undefined)
     let accepted = 0
     const more = (): void => {
-      while (accepted < 400) {
+      while (accepted < 1600) {
         accepted++
         if (!request.write(Buffer.alloc(2 ** 16))) {
           request.once('drain', more)
@@ -318,7 +318,8 @@ describe('a call', () => {
     }
     more()
     await soon(() => replica.received > 0)
-    expect(await atRest(() => accepted)).toBeLessThan(400)
+    // Two connections' buffers in the kernel may hold 20 MB.
+    expect(await atRest(() => accepted)).toBeLessThan(1600)
     request.destroy()
   })
 
