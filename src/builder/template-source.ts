@@ -51,7 +51,7 @@ export async function parseTemplateSource(text: string, cwd: string): Promise<Te
 }
 
 /** Where a repository of GitHub is cloned from. */
-export function githubAddress(ownerAndName: string): string {
+function githubAddress(ownerAndName: string): string {
   return `https://github.com/${ownerAndName}`
 }
 

@@ -13,7 +13,7 @@ export interface Candidate {
 export const FILES = 'files'
 
 /** Names that live at a gateway: what commands and flags take of them. */
-export type NameKind = 'functions' | 'secrets' | 'namespaces'
+type NameKind = 'functions' | 'secrets' | 'namespaces'
 
 /** Looks names up for a command line; gives none rather than wait or fail. */
 export type LookUp = (kind: NameKind, said: ReadonlyMap<string, string>) => Promise<readonly string[]>

@@ -21,7 +21,7 @@ export interface GatewayOptions {
   readonly verifyTls?: boolean | undefined
 }
 
-export type Query = Readonly<Record<string, string | undefined>>
+type Query = Readonly<Record<string, string | undefined>>
 
 export interface Ask {
   readonly query?: Query

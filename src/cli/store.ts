@@ -75,7 +75,7 @@ export async function readStore(context: Context, flags: StoreFlags): Promise<St
 }
 
 /** The image of a function for a platform; its case does not count. */
-export function imageFor({ images }: StoreFunction, platform: string): string | undefined {
+function imageFor({ images }: StoreFunction, platform: string): string | undefined {
   return Object.entries(images).find(([name]) => name.toLowerCase() === platform.toLowerCase())?.[1]
 }
 
