@@ -12,6 +12,8 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"os/signal"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -46,6 +48,7 @@ func forkWatchdog() *watchdog {
 	}
 	d := newWatchdog(f, 30*time.Second, 30*time.Second, 0)
 	d.isClassic = true
+	children.adopt()
 	// Here that limit ends a process, and the answer says so.
 	f.limit = d.exec
 	return d
@@ -79,7 +82,7 @@ func (f *fork) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	stdin, err := cmd.StdinPipe()
 	if err == nil {
-		err = cmd.Start()
+		err = children.start(cmd)
 	}
 	if err != nil {
 		refuse(w, http.StatusInternalServerError, err, nil)
@@ -88,7 +91,7 @@ func (f *fork) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	fed := make(chan error, 1)
 	go func() { fed <- feed(stdin, body) }()
 	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
+	go func() { ended <- children.wait(cmd) }()
 
 	var over <-chan time.Time
 	if f.limit > 0 {
@@ -258,4 +261,63 @@ func (o *output) text() string {
 	var text strings.Builder
 	_, _ = o.WriteTo(&text)
 	return text.String()
+}
+
+// children are the commands that run. What a command leaves behind in the background belongs to process 1, which is
+// this one, once the command has ended: somebody has to take note of its end, or it stays as a dead process for ever.
+var children = family{own: map[int]bool{}}
+
+type family struct {
+	mu  sync.Mutex
+	own map[int]bool
+}
+
+func (f *family) start(cmd *exec.Cmd) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	err := cmd.Start()
+	if err == nil {
+		f.own[cmd.Process.Pid] = true
+	}
+	return err
+}
+
+func (f *family) wait(cmd *exec.Cmd) error {
+	err := cmd.Wait()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.own, cmd.Process.Pid)
+	return err
+}
+
+func (f *family) adopt() {
+	if os.Getpid() != 1 {
+		return
+	}
+	deaths := make(chan os.Signal, 1)
+	signal.Notify(deaths, syscall.SIGCHLD)
+	go func() {
+		for range deaths {
+			f.bury()
+		}
+	}()
+}
+
+// bury takes note of the dead that are nobody else's.
+func (f *family) bury() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	processes, _ := os.ReadDir("/proc")
+	for _, process := range processes {
+		pid, err := strconv.Atoi(process.Name())
+		if err != nil || pid == 1 || f.own[pid] {
+			continue
+		}
+		stat, _ := os.ReadFile("/proc/" + process.Name() + "/stat")
+		// PID (NAME) STATE PARENT …, and a name may have anything in it.
+		fields := strings.Fields(string(stat[strings.LastIndex(string(stat), ")")+1:]))
+		if len(fields) > 1 && fields[0] == "Z" && fields[1] == "1" {
+			_, _ = syscall.Wait4(pid, nil, syscall.WNOHANG, nil)
+		}
+	}
 }
