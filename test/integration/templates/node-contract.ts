@@ -26,7 +26,7 @@ export interface ContractRow {
 }
 
 /** Why a row is not asked of an official image; `only` says which parts of the answer are the same nevertheless. */
-export interface Difference {
+interface Difference {
   readonly reason: string
   /** Without it the row differs on both. */
   readonly era?: Era

@@ -32,13 +32,13 @@ export interface Swapping {
   readonly state: () => Promise<SwapState>
 }
 
-export interface Wish {
+interface Wish {
   readonly hash: string
   readonly from: string | null
   readonly deleted: readonly string[]
 }
 
-export interface SwapAnswer {
+interface SwapAnswer {
   readonly status: number
   readonly number?: number
   readonly hash?: string
@@ -50,7 +50,7 @@ export interface SwapAnswer {
   readonly stack?: string
 }
 
-export interface SwapState {
+interface SwapState {
   readonly number: number
   readonly hash: string
   readonly inflight: Readonly<Record<string, number>>
