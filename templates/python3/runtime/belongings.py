@@ -113,6 +113,9 @@ def note_tasks(loop):
 class EndOfProcess(SystemExit):
     """os._exit, where code must not be able to end the process."""
 
+    def __str__(self):
+        return f"the function's process would have ended with code {self.code} during the call"
+
 
 class held:
     """Inside, os._exit of this thread raises instead of ending the process."""
@@ -124,14 +127,18 @@ class held:
         _held.on = False
 
 
-def answer_before_exit(answer):
-    """Makes os._exit answer the calls in flight first: `answer(code)` is to return when they are on their way."""
+def answer_before_exit(answer, is_serving):
+    """
+    Makes os._exit answer the calls in flight first: `answer(code)` is to return when they are on their way. Code of a
+    generation that serves no longer ends only its own call.
+    """
     home = os.getpid()
 
     def leave(status):
-        if getattr(_held, "on", False) and os.getpid() == home:
-            raise EndOfProcess(status)
         if os.getpid() == home:
+            owner = _owner_on_stack(2)
+            if getattr(_held, "on", False) or (owner is not None and not is_serving(owner)):
+                raise EndOfProcess(status)
             answer(status)
         _exit(status)
 

@@ -246,7 +246,7 @@ def answer_at_exit(watchdog):
             time.sleep(0.002)
         flush()
 
-    belongings.answer_before_exit(answer)
+    belongings.answer_before_exit(answer, lambda generation: generation is watchdog.generation)
 
 
 # --- start ------------------------------------------------------------------------------------------------------------
@@ -279,9 +279,10 @@ def first_load(token):
     if token:
         from . import swap
 
-        if swap.undo():
+        former, number = swap.undo(), swap.stored()[0] + 1
+        if former is not None:
+            swap.store(number, former)
             log("the process ended while it loaded a swap; the files before it are back")
-        number = swap.stored()[0] + 1
         belongings.note()
         # What is here before the handler stays: the collector need not look at it after each swap.
         gc.freeze()

@@ -16,6 +16,7 @@ LARGEST = 64 * 1024 * 1024
 PATH = "/_/generation"
 STATE = os.path.join(HOME, ".generation")
 STAGING = ".swap"
+BEFORE = "before.json"
 # What a build installs below the handler folder is no source.
 INSTALLED = {"node_modules", "site-packages", "venv", ".venv", "__pycache__", STAGING}
 
@@ -35,7 +36,9 @@ class Swap:
         self._watchdog = watchdog
         self._loader = loader
         self._lock = threading.Lock()
-        self.number, self.hash = watchdog.generation.number, stored()[1]
+        # Loads so far, those that failed included.
+        self._loads = watchdog.generation.number
+        self.hash = stored()[1]
 
     def is_asked(self, environ):
         if environ["PATH_INFO"] != PATH or "HTTP_X_FAASDOCK_TOKEN" not in environ:
@@ -68,6 +71,8 @@ class Swap:
 
     def obstacle(self):
         """Why this process cannot swap; None where it can."""
+        if self._watchdog.draining:
+            return "the process is ending"
         if self._loader.stuck:
             return "an earlier load has not ended yet"
         if not os.access(FOLDER, os.W_OK):
@@ -88,34 +93,39 @@ class Swap:
             compiled = [path for path in [*files, *deleted] if path.endswith(".so")]
             if compiled:
                 raise Refused(501, f"{compiled[0]} is machine code, which a process loads once")
-            generation = self._replace(wanted, files, deleted if since is not None else None)
-            number = generation.number
-            self.number, self.hash = number, wanted
-            store(number, wanted)
+            number = self._replace(wanted, files, deleted if since is not None else None)
+            self.hash = wanted
             taken = (time.perf_counter() - started) * 1000
             log(f"swap: generation {number} answers, {wanted or 'without a hash'}, after {taken:.1f} ms")
             return {"number": number, "hash": wanted, "ms": round(taken, 3)}
 
     def _replace(self, wanted, files, deleted):
-        number = self.number + 1
+        """Files, then generation; the number of the new one."""
+        former = self._watchdog.generation
         try:
-            change = Change(files, deleted)
+            change = Change(files, deleted, self.hash)
+            # A process that is killed from here on cannot say what it has, unless it finds its way back.
+            store(self._loads, "")
             change.apply()
         except OSError as error:
+            store(self._loads, self.hash)
             log(f"swap: the files of {wanted} cannot be put in: {error}")
             raise Refused(501, f"the files cannot be put in: {error}") from None
+        self._loads += 1
         try:
-            generation = self._loader.load_anew(self._watchdog.generation, number)
+            generation = self._loader.load_anew(former, self._loads)
         except modules.LoadFailed as failed:
-            change.undo()
+            undo()
+            store(self._loads, self.hash)
             where = f" ({failed.file}, line {failed.line})" if failed.file and failed.line else ""
-            log(f"swap: {wanted} does not load, generation {self.number} goes on: {failed.message}{where}")
+            log(f"swap: {wanted} does not load, generation {former.number} goes on: {failed.message}{where}")
             place = {"file": failed.file, "line": failed.line, "column": failed.column}
             place = {name: value for name, value in place.items() if value is not None}
             raise Refused(422, failed.message, **place, stack=failed.stack) from None
         self._watchdog.put(generation)
         change.keep()
-        return generation
+        store(self._loads, wanted)
+        return generation.number
 
 
 def parsed(body):
@@ -161,21 +171,28 @@ class Change:
     that a full disk changes nothing; what lies aside is also how a process that died in the middle finds its way back.
     """
 
-    def __init__(self, files, deleted):
-        """`deleted` None: everything that is not in `files`."""
+    def __init__(self, files, deleted, former):
+        """
+        Writes the files aside. `deleted` None: everything that is not in `files`; `former`: the hash of what is here.
+        OSError, and nothing is changed.
+        """
         self._aside = os.path.join(FOLDER, STAGING)
         shutil.rmtree(self._aside, ignore_errors=True)
         self._files = files
         here = list(sources()) if deleted is None else deleted
         self._gone = [path for path in here if path not in files]
+        added = [path for path in files if not os.path.lexists(os.path.join(FOLDER, path))]
+        try:
+            for path, content in files.items():
+                self._write(os.path.join(self._aside, "new", path), content)
+            self._write(os.path.join(self._aside, BEFORE), json.dumps({"added": added, "hash": former}).encode())
+        except OSError:
+            self.keep()
+            raise
 
     def apply(self):
         """Puts the files in; OSError, and nothing is changed."""
         try:
-            for path, content in self._files.items():
-                self._write(os.path.join(self._aside, "new", path), content)
-            added = [path for path in self._files if not os.path.lexists(os.path.join(FOLDER, path))]
-            self._write(os.path.join(self._aside, "added.json"), json.dumps(added).encode())
             for path in self._gone:
                 self._move(os.path.join(FOLDER, path), os.path.join(self._aside, "old", path))
                 tidy(os.path.dirname(path))
@@ -186,11 +203,8 @@ class Change:
                     self._move(target, os.path.join(self._aside, "old", path))
                 self._move(new, target)
         except OSError:
-            self.undo()
+            undo()
             raise
-
-    def undo(self):
-        undo()
 
     def keep(self):
         shutil.rmtree(self._aside, ignore_errors=True)
@@ -224,15 +238,15 @@ def tidy(folder):
 
 
 def undo():
-    """Puts the handler folder back as it was before the change that lies aside, if there is one."""
+    """Puts the handler folder back as it was before the change that lies aside; its hash, None where there is none."""
     aside = os.path.join(FOLDER, STAGING)
-    if not os.path.isdir(aside):
-        return False
     try:
-        with open(os.path.join(aside, "added.json"), "rb") as file:
-            added = json.loads(file.read())
-    except (OSError, ValueError):
-        added = []  # it died before anything was moved
+        with open(os.path.join(aside, BEFORE), "rb") as file:
+            before = json.loads(file.read())
+        added, former = before["added"], before["hash"]
+    except (OSError, ValueError, KeyError):
+        shutil.rmtree(aside, ignore_errors=True)  # it died before anything was moved
+        return None
     for path in added:
         try:
             os.unlink(os.path.join(FOLDER, path))
@@ -248,7 +262,7 @@ def undo():
     for path in added:
         tidy(os.path.dirname(path))
     shutil.rmtree(aside, ignore_errors=True)
-    return True
+    return former
 
 
 def sources():

@@ -224,7 +224,7 @@ class Call:
         if not isinstance(outcome.answer, BaseException):
             return (*outcome.answer, outcome.context)
         error = outcome.answer
-        if isinstance(error, Ended):
+        if isinstance(error, (Ended, belongings.EndOfProcess)):
             return 500, OURS, str(error).encode(), None
         write("".join(traceback.format_exception(type(error), error, error.__traceback__)))
         return 500, PLAIN, f"{type(error).__name__}: {error}".encode("utf-8", "replace"), None
