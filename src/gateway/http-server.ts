@@ -31,7 +31,7 @@ export function makeHttpServer(dataPlane: DataPlane, control: RequestListener): 
   server.on('upgrade', (request, socket: Socket, first) => {
     if (!dataPlane.upgrade(request, socket, first)) serveWithoutUpgrade(server, request, socket, first)
   })
-  server.on('connect', (_request: IncomingMessage, socket: Duplex) =>
+  server.on('connect', (_request: IncomingMessage, socket: Socket) =>
     refuse(socket, '405 Method Not Allowed'),
   )
   server.on(
