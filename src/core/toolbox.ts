@@ -84,7 +84,7 @@ export interface CopiedTemplate {
 
 /** Something of a dead run that is still on the engine. */
 export interface Leftover {
-  readonly kind: 'container' | 'network'
+  readonly kind: 'container' | 'volume' | 'network'
   readonly id: string
   readonly name: string
   /** Why it is nobody's: `run of process 4711 ended`. */

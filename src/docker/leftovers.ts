@@ -4,6 +4,7 @@ import { removeContainer } from './containers.ts'
 import { engineFailure } from './errors.ts'
 import { LABEL } from './labels.ts'
 import { removeNetwork } from './networks.ts'
+import { listVolumes, removeVolume } from './volumes.ts'
 
 /** Where an instance keeps its state, as its network says. */
 export interface InstanceHome {
@@ -24,6 +25,7 @@ export async function listLeftovers(
     // In this order: a network is made before its containers and removed after them, so that one which is not listed
     // now was gone already, and does not belong to an instance that has just begun.
     const containers = await engine.listContainers({ all: true, filters })
+    const volumes = await listVolumes(engine, filters)
     const networks = await engine.listNetworks({ filters })
     const dead = new Map<string, string>()
     const judged = new Set<string>()
@@ -40,6 +42,11 @@ export async function listLeftovers(
       if (reason !== undefined)
         found.push({ kind: 'container', id, name: (names[0] ?? id).replace(/^\//, ''), reason })
     }
+    for (const { name, labels } of volumes) {
+      const instance = labels[LABEL.instance] ?? ''
+      const reason = judged.has(instance) ? dead.get(instance) : 'its network is gone'
+      if (reason !== undefined) found.push({ kind: 'volume', id: name, name, reason })
+    }
     for (const { Id: id, Name: name, Labels: labels } of networks) {
       const reason = dead.get(labels?.[LABEL.instance] ?? '')
       if (reason !== undefined) found.push({ kind: 'network', id, name, reason })
@@ -50,10 +57,11 @@ export async function listLeftovers(
   }
 }
 
-/** Removes leftovers: containers, then the networks that they were on. */
+/** Removes leftovers: containers, then the volumes that they had and the networks that they were on. */
 export async function removeLeftovers(engine: Engine, leftovers: readonly Leftover[]): Promise<void> {
   const ids = (kind: Leftover['kind']): string[] =>
     leftovers.filter((one) => one.kind === kind).map(({ id }) => id)
   await Promise.all(ids('container').map((id) => removeContainer(engine, id)))
+  await Promise.all(ids('volume').map((id) => removeVolume(engine, id)))
   await Promise.all(ids('network').map((id) => removeNetwork(engine, id)))
 }

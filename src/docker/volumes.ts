@@ -2,18 +2,32 @@ import type { Engine } from './client.ts'
 import { engineFailure, isAlreadySo, isMissing } from './errors.ts'
 import { ownedBy } from './labels.ts'
 
-/** Removes an instance's volumes that no container has. */
-export async function removeUnusedVolumes(engine: Engine, instance: string): Promise<void> {
+export interface ListedVolume {
+  readonly name: string
+  readonly labels: Readonly<Record<string, string>>
+}
+
+/** Volumes that a filter of the engine lets through. */
+export async function listVolumes(
+  engine: Engine,
+  filters: Readonly<Record<string, readonly string[]>>,
+): Promise<readonly ListedVolume[]> {
   try {
-    const filters = { ...ownedBy(instance), dangling: ['true'] }
     const { Volumes } = await engine.listVolumes({ filters: JSON.stringify(filters) } as object)
     // Null when there are none, whatever the types say.
-    await Promise.all(
-      ((Volumes as typeof Volumes | null) ?? []).map(({ Name }) => removeVolume(engine, Name)),
-    )
+    return ((Volumes as typeof Volumes | null) ?? []).map(({ Name, Labels }) => ({
+      name: Name,
+      labels: { ...Labels },
+    }))
   } catch (error) {
     throw engineFailure(error, 'list volumes')
   }
+}
+
+/** Removes an instance's volumes that no container has. */
+export async function removeUnusedVolumes(engine: Engine, instance: string): Promise<void> {
+  const unused = await listVolumes(engine, { ...ownedBy(instance), dangling: ['true'] })
+  await Promise.all(unused.map(({ name }) => removeVolume(engine, name)))
 }
 
 /** Removes a volume; one that is gone, or that a container took meanwhile, is no error. */

@@ -30,6 +30,8 @@ export function noPrivateEngine(): string | undefined {
 export interface PrivateEngine extends AsyncDisposable {
   /** `unix:///…` */
   readonly address: string
+  /** `tcp://…`, in its own network only. */
+  readonly tcpAddress: string
   readonly engine: Engine
   /** Put before a command that has to reach the engine's containers. */
   readonly inside: readonly [string, ...string[]]
@@ -39,8 +41,18 @@ export interface PrivateEngine extends AsyncDisposable {
   load(image: string): Promise<void>
 }
 
-/** Starts one below `folder`, with a disk of `megabytes`. */
-export async function startPrivateEngine(folder: string, megabytes: number): Promise<PrivateEngine> {
+/** On its own loopback, where nobody else listens. */
+const TCP_PORT = 2375
+
+/**
+ * Starts one below `folder`, with a disk of `megabytes`. `hidden`: a folder of this machine that it finds empty, as an
+ * engine on another machine would.
+ */
+export async function startPrivateEngine(
+  folder: string,
+  megabytes: number,
+  hidden?: string,
+): Promise<PrivateEngine> {
   const disk = join(folder, 'disk')
   await mkdir(disk, { recursive: true })
   await run('mount', ['-t', 'tmpfs', '-o', `size=${megabytes}m`, 'tmpfs', disk])
@@ -57,9 +69,10 @@ export async function startPrivateEngine(folder: string, megabytes: number): Pro
     pid = await startDockerd({
       engine: socket,
       log: join(folder, 'dockerd.log'),
-      command: [...inside, 'dockerd'],
+      command: hidden === undefined ? [...inside, 'dockerd'] : [...inside, ...withEmpty(hidden), 'dockerd'],
       args: [
         `--host=unix://${socket.socketPath}`,
+        `--host=tcp://127.0.0.1:${TCP_PORT}`,
         `--data-root=${disk}`,
         `--exec-root=${join(folder, 'exec')}`,
         `--pidfile=${join(folder, 'dockerd.pid')}`,
@@ -90,6 +103,7 @@ export async function startPrivateEngine(folder: string, megabytes: number): Pro
   }
   return {
     address: `unix://${socket.socketPath}`,
+    tcpAddress: `tcp://127.0.0.1:${TCP_PORT}`,
     engine,
     inside: [...inside],
     start,
@@ -97,6 +111,12 @@ export async function startPrivateEngine(folder: string, megabytes: number): Pro
     load: (image) => copyImage(image, socket),
     [Symbol.asyncDispose]: dispose,
   }
+}
+
+/** Before a command that shall find a folder empty; nobody else does. */
+function withEmpty(hidden: string): readonly string[] {
+  const script = 'mount -t tmpfs tmpfs "$0" && exec "$@"'
+  return ['unshare', '--mount', '--propagation=private', 'sh', '-c', script, hidden]
 }
 
 async function copyImage(image: string, to: ReturnType<typeof socketAddress>): Promise<void> {
