@@ -135,7 +135,9 @@ async function open(config: Config, parts: Partial<Parts>, closers: Closers): Pr
   const metrics = new Metrics(() => functions)
   closers.use(
     events.watch((event) => {
-      if (event.type === 'function.removed') metrics.forget(formatRef(event.ref))
+      if (event.type !== 'function.removed') return
+      metrics.forget(formatRef(event.ref))
+      calls.forget(event.ref)
     }),
   )
   const router = new Router({ registry, provider, reconciler, functions, problems })

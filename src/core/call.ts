@@ -65,9 +65,8 @@ export interface CallStore {
   get(id: string): readonly CallRecord[]
   /** Newest first. */
   list(query: CallQuery): readonly CallRecord[]
-  /** Of calls that have not ended: when the oldest of each function was queued. */
-  oldest(): ReadonlyMap<string, number>
-  counts(): ReadonlyMap<CallState, number>
+  /** When the oldest call of a function that has not ended was queued. */
+  oldest(ref: FunctionRef): number | undefined
   /** Forgets ended calls: those before `endedBefore`, and the oldest beyond `keep`. Dead letters stay. At most `limit` at a time. */
   prune(keep: number, endedBefore: number, limit: number): number
   /** `function:NAME.NAMESPACE` and `queue:NAME`. */

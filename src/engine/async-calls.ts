@@ -115,6 +115,7 @@ export class AsyncCalls implements AsyncDisposable {
   readonly #worker: QueueWorker
   readonly #lanes: Lanes
   readonly #paused: Set<string>
+  readonly #known = new Set<string>()
   readonly #watch: Disposable
   #sweep: Disposable | undefined
 
@@ -198,7 +199,7 @@ export class AsyncCalls implements AsyncDisposable {
 
   /** What can be said of a call before its body is read. */
   check({ ref, id, callback }: Pick<NewCall, 'ref' | 'id' | 'callback'>): void {
-    if (!this.#parts.router.knows(ref)) throw notFound(ref)
+    if (!this.#knows(ref)) throw notFound(ref)
     if (id.length > MAX_ID_LENGTH || id === '') {
       throw new FaasError('BAD_REQUEST', {
         message: `X-Call-Id has ${id.length} characters`,
@@ -212,6 +213,11 @@ export class AsyncCalls implements AsyncDisposable {
       remedy:
         'Give an absolute URL, such as http://127.0.0.1:3000/done or http://gateway:8080/function/other.',
     })
+  }
+
+  /** A function that was removed is not known any more. */
+  forget(ref: FunctionRef): void {
+    this.#known.delete(formatRef(ref))
   }
 
   /** Ends every call of that id that has not ended. CALL_NOT_FOUND; CALL_ENDED when there is none to end. */
@@ -253,7 +259,6 @@ export class AsyncCalls implements AsyncDisposable {
   /** Every function that has calls in the queue, dead letters, or is paused; by name. QUEUE_UNAVAILABLE. */
   async functions(): Promise<readonly FunctionQueue[]> {
     const depths = await this.#parts.queue.depths()
-    const oldest = this.book.oldest()
     const dead = new Map<string, number>()
     const refs = new Map<string, FunctionRef>()
     const see = (ref: FunctionRef): void => void refs.set(formatRef(ref), ref)
@@ -270,7 +275,7 @@ export class AsyncCalls implements AsyncDisposable {
       .map(([name, ref]) => {
         const { queue, maxInflight } = this.#rules.of(ref)
         const depth = depths.get(laneOf(ref)) ?? 0
-        const oldestQueuedAt = depth === 0 ? undefined : oldest.get(name)
+        const oldestQueuedAt = depth === 0 ? undefined : this.book.oldest(ref)
         return {
           ref,
           queue,
@@ -371,6 +376,15 @@ export class AsyncCalls implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.drain(0)
     this.book[Symbol.dispose]()
+  }
+
+  /** Asking the registry costs more than the rest of a call; what is removed is told to `forget`. */
+  #knows(ref: FunctionRef): boolean {
+    const key = formatRef(ref)
+    if (this.#known.has(key)) return true
+    if (!this.#parts.router.knows(ref)) return false
+    if (this.#parts.registry.functions.get(ref)) this.#known.add(key)
+    return true
   }
 
   async #publishWhole(call: QueuedCall, body: Uint8Array): Promise<{ position: number; duplicate: boolean }> {

@@ -1,5 +1,5 @@
 import { hasEnded } from '../core/call.ts'
-import type { CallQuery, CallRecord, CallState, CallStore } from '../core/call.ts'
+import type { CallQuery, CallRecord, CallStore } from '../core/call.ts'
 import type { Clock } from '../core/clock.ts'
 import { asFaasError } from '../core/errors.ts'
 import type { FunctionRef } from '../core/function.ts'
@@ -94,14 +94,10 @@ export class CallBook implements Disposable {
     return this.#parts.store.list(query)
   }
 
-  oldest(): ReadonlyMap<string, number> {
+  /** When the oldest call of a function that has not ended was queued. */
+  oldest(ref: FunctionRef): number | undefined {
     this.flush()
-    return this.#parts.store.oldest()
-  }
-
-  counts(): ReadonlyMap<CallState, number> {
-    this.flush()
-    return this.#parts.store.counts()
+    return this.#parts.store.oldest(ref)
   }
 
   /** Told of every note, as it is made; must be quick. */

@@ -49,6 +49,7 @@ export class Lanes implements AsyncDisposable {
   readonly #lanes = new Map<string, Lane>()
   readonly #pools = new Map<string, Pool>()
   readonly #runs = new Set<Promise<void>>()
+  readonly #dirty = new Set<Lane>()
   #isStopped = false
 
   constructor(parts: LanesParts, rules: LaneRules) {
@@ -61,7 +62,7 @@ export class Lanes implements AsyncDisposable {
     if (this.#isStopped) return
     const lane = this.#lane(name)
     lane.isEmpty = false
-    this.#pump(lane)
+    this.#pumpSoon(lane)
   }
 
   running(name: string): number {
@@ -93,6 +94,20 @@ export class Lanes implements AsyncDisposable {
     let pool = this.#pools.get(name)
     if (!pool) this.#pools.set(name, (pool = { running: 0, hungry: new Set() }))
     return pool
+  }
+
+  /** Slots that become free in one turn of the event loop are filled together: a look at the queue is not free. */
+  #pumpSoon(lane: Lane): void {
+    this.#dirty.add(lane)
+    if (this.#dirty.size > 1) return
+    setImmediate(() => {
+      const lanes = [...this.#dirty]
+      this.#dirty.clear()
+      for (const one of lanes) {
+        this.#pump(one)
+        this.#forgetIdle(one)
+      }
+    })
   }
 
   #pump(lane: Lane): void {
@@ -160,8 +175,7 @@ export class Lanes implements AsyncDisposable {
       if (pool.running >= limit) break
       this.#pump(next)
     }
-    this.#pump(lane)
-    this.#forgetIdle(lane)
+    this.#pumpSoon(lane)
   }
 
   #wakeLater(lane: Lane, ms: number): void {
@@ -174,6 +188,7 @@ export class Lanes implements AsyncDisposable {
   }
 
   #forgetIdle(lane: Lane): void {
-    if (lane.running === 0 && lane.isEmpty && !lane.isTaking && !lane.timer) this.#lanes.delete(lane.name)
+    if (lane.running === 0 && lane.isEmpty && !lane.isTaking && !lane.timer && !this.#dirty.has(lane))
+      this.#lanes.delete(lane.name)
   }
 }

@@ -1,4 +1,4 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http'
 import { asFaasError, FaasError } from '../core/errors.ts'
 import { formatRef, parseRef } from '../core/function.ts'
 import type { FunctionRef } from '../core/function.ts'
@@ -64,7 +64,7 @@ export class AsyncPlane {
       calls.check(given)
       const body = await readBody(request, calls.inlineBytes, calls.settings.maxBodyBytes)
       await calls.accept({ ...given, body })
-      response.writeHead(202, this.#headers(forwarded)).end()
+      response.writeHead(202, { ...this.#headers(forwarded), 'Content-Length': 0 }).end()
     }
     accept().catch((error: unknown) => this.#fail(request, response, ref, forwarded, error))
   }
@@ -106,11 +106,8 @@ export class AsyncPlane {
     request.resume()
   }
 
-  #headers({ madeCallId, startTime }: ForwardedRequest): Record<string, string> {
-    const headers: Record<string, string> = {
-      'X-Start-Time': startTime,
-      'X-Served-By': this.#options.servedBy,
-    }
+  #headers({ madeCallId, startTime }: ForwardedRequest): OutgoingHttpHeaders {
+    const headers: OutgoingHttpHeaders = { 'X-Start-Time': startTime, 'X-Served-By': this.#options.servedBy }
     if (madeCallId !== undefined) headers['X-Call-Id'] = madeCallId
     return headers
   }

@@ -57,6 +57,7 @@ export class NatsQueue implements Queue {
   readonly #held = new Map<number, Held>()
   readonly #around: LaneSurroundings
   readonly #beat: NodeJS.Timeout
+  readonly #told: (readonly [string, string])[] = []
   #oldPosition = 0
   #distrustedAt = 0
 
@@ -145,6 +146,7 @@ export class NatsQueue implements Queue {
 
   async [Symbol.asyncDispose](): Promise<void> {
     clearInterval(this.#beat)
+    this.#flush()
     await this.#link[Symbol.asyncDispose]()
     await this.#options.source[Symbol.asyncDispose]()
   }
@@ -237,9 +239,16 @@ export class NatsQueue implements Queue {
     return manager
   }
 
+  /** What is told in one turn of the event loop leaves in one write. */
   #tell(reply: string, what: string): void {
+    this.#told.push([reply, what])
+    if (this.#told.length === 1) setImmediate(() => this.#flush())
+  }
+
+  #flush(): void {
+    const told = this.#told.splice(0)
     try {
-      this.#link.connection?.publish(reply, what)
+      for (const [reply, what] of told) this.#link.connection?.publish(reply, what)
     } catch {
       // The connection is going down: what is not heard of now is delivered again, and known to be done.
     }

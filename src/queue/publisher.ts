@@ -1,5 +1,5 @@
 import { headers, nuid } from '@nats-io/transport-node'
-import type { Msg, NatsConnection } from '@nats-io/transport-node'
+import type { Msg, MsgHdrs, NatsConnection } from '@nats-io/transport-node'
 import { FaasError } from '../core/errors.ts'
 import type { Published } from '../core/queue.ts'
 import type { NatsLink } from './nats-link.ts'
@@ -40,6 +40,12 @@ export class Publisher {
   readonly #link: NatsLink
   readonly #onNoStream: (reason: string) => void
   readonly #waiting = new Map<string, Waiting>()
+  readonly #outbox: {
+    readonly connection: NatsConnection
+    readonly subject: string
+    readonly payload: Uint8Array
+    readonly options: { readonly reply: string; readonly headers: MsgHdrs }
+  }[] = []
   #inbox = ''
   #next = 0
   #timer: NodeJS.Timeout | undefined
@@ -96,15 +102,23 @@ export class Publisher {
       const head = headers()
       head.set(ID_HEADER, encodeURIComponent(id))
       if (dueAt !== undefined) head.set(DUE_HEADER, String(dueAt))
-      try {
-        connection.publish(subject, payload, { reply, headers: head })
-      } catch (error) {
-        this.#waiting.delete(reply)
-        reject(new Unanswered(error instanceof Error ? error.message : String(error)))
-        return
-      }
+      this.#outbox.push({ connection, subject, payload, options: { reply, headers: head } })
+      if (this.#outbox.length === 1) setImmediate(() => this.#flush())
       this.#timer ??= setInterval(() => this.#giveUp(), LOOK_MS).unref()
     })
+  }
+
+  /** What came in one turn of the event loop leaves in one write: a call is a fraction of what a write costs. */
+  #flush(): void {
+    for (const { connection, subject, payload, options } of this.#outbox.splice(0)) {
+      try {
+        connection.publish(subject, payload, options)
+      } catch (error) {
+        const waiting = this.#waiting.get(options.reply)
+        this.#waiting.delete(options.reply)
+        waiting?.reject(new Unanswered(error instanceof Error ? error.message : String(error)))
+      }
+    }
   }
 
   #giveUp(): void {

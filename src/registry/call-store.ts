@@ -1,5 +1,5 @@
 import type Database from 'better-sqlite3'
-import type { CallQuery, CallRecord, CallState, CallStore } from '../core/call.ts'
+import type { CallQuery, CallRecord, CallStore } from '../core/call.ts'
 import { formatRef } from '../core/function.ts'
 
 interface Row {
@@ -14,11 +14,8 @@ export function callStore(db: Database.Database): CallStore {
        ended_at = excluded.ended_at, record = excluded.record`,
   )
   const byId = db.prepare<[string], Row>('SELECT record FROM calls WHERE id = ?')
-  const oldest = db.prepare<[], { function: string; queued_at: number }>(
-    'SELECT function, min(queued_at) AS queued_at FROM calls WHERE ended_at IS NULL GROUP BY function',
-  )
-  const counts = db.prepare<[], { state: CallState; count: number }>(
-    'SELECT state, count(*) AS count FROM calls GROUP BY state',
+  const oldest = db.prepare<[string], { queued_at: number }>(
+    'SELECT queued_at FROM calls WHERE function = ? AND ended_at IS NULL ORDER BY queued_at LIMIT 1',
   )
   const ended = db.prepare<[], { count: number }>(
     `SELECT count(*) AS count FROM calls WHERE ended_at IS NOT NULL AND state <> 'dead'`,
@@ -50,8 +47,7 @@ export function callStore(db: Database.Database): CallStore {
         .all(...values)
         .map(recordOf)
     },
-    oldest: () => new Map(oldest.all().map((row) => [row.function, row.queued_at])),
-    counts: () => new Map(counts.all().map(({ state, count }) => [state, count])),
+    oldest: (ref) => oldest.get(formatRef(ref))?.queued_at,
     prune: (keep, endedBefore, limit) => {
       const old = pruneOld.run(endedBefore, limit).changes
       const beyond = Math.min((ended.get()?.count ?? 0) - keep, limit)
