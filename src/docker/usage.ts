@@ -3,41 +3,85 @@ import { cgroupSample } from './cgroup.ts'
 import type { UsageSample } from './cgroup.ts'
 import type { Engine } from './client.ts'
 
-/** Between the two looks that CPU is measured by, milliseconds: long enough for the kernel's counters, short for a person. */
+/** Between two looks that CPU is measured by, milliseconds: long enough for the kernel's counters, short for a person. */
 const APART_MS = 150
+/** A look this old says nothing about now, milliseconds. */
+const TOO_OLD_MS = 60_000
+
+/** Until an engine that looks once a second has looked again. */
+const MAX_LOOKS = 10
+
+type Look = () => Promise<UsageSample | undefined>
+interface Used {
+  readonly cpuMillis: number
+  readonly memoryBytes: number
+}
+/** What was last found out about a container. */
+interface Known {
+  readonly look: Look
+  readonly sample: UsageSample
+  readonly used: Used
+  readonly atMs: number
+}
 
 /**
- * CPU and memory of several containers together, measured just now; gone ones count nothing. Takes about 0.2 s: from the
- * kernel's counters where the engine runs on this machine, else from the engine's. (Engines before 25 look only once a
- * second; there it takes that second.)
+ * Measures the CPU and memory that containers use. CPU is taken since the last time somebody asked, if that was within
+ * the last minute: who asks again and again is answered at once. The first answer takes about 0.2 s. (Engines before 25,
+ * on another machine, look only once a second; there it takes that second.)
  */
-export async function containersUsage(
-  engine: Engine,
-  ids: readonly string[],
-): Promise<{ cpuMillis: number; memoryBytes: number }> {
-  const used = await Promise.all(ids.map((id) => usageOf(engine, id)))
-  const sum = (values: number[]): number => values.reduce((total, value) => total + value, 0)
-  return {
-    cpuMillis: Math.round(sum(used.map(({ cpuMillis }) => cpuMillis))),
-    memoryBytes: sum(used.map(({ memoryBytes }) => memoryBytes)),
+export class UsageMeter {
+  readonly #engine: Engine
+  readonly #known = new Map<string, Known>()
+
+  constructor(engine: Engine) {
+    this.#engine = engine
+  }
+
+  /** Several containers together; gone ones count nothing. */
+  async measure(ids: readonly string[]): Promise<Used> {
+    const oldest = performance.now() - TOO_OLD_MS
+    for (const [id, { atMs }] of this.#known) if (atMs < oldest) this.#known.delete(id)
+    const used = await Promise.all(ids.map((id) => this.#measureOne(id)))
+    const sum = (values: number[]): number => values.reduce((total, value) => total + value, 0)
+    return {
+      cpuMillis: Math.round(sum(used.map(({ cpuMillis }) => cpuMillis))),
+      memoryBytes: sum(used.map(({ memoryBytes }) => memoryBytes)),
+    }
+  }
+
+  async #measureOne(id: string): Promise<Used> {
+    const known = this.#known.get(id)
+    if (known && performance.now() - known.atMs < APART_MS) return known.used
+    const look = known?.look ?? (await lookingAt(this.#engine, id))
+    const before = known?.sample ?? (await look())
+    const now = known ? await look() : await nextLook(look, before)
+    if (!now || !before) {
+      this.#known.delete(id)
+      return { cpuMillis: 0, memoryBytes: now?.memoryBytes ?? 0 }
+    }
+    // An engine that has not looked again since has nothing new to say.
+    const passed = now.atNanos - before.atNanos
+    const cpuMillis =
+      passed > 0
+        ? Math.max(0, ((now.cpuNanos - before.cpuNanos) / passed) * 1000)
+        : (known?.used.cpuMillis ?? 0)
+    const used = { cpuMillis, memoryBytes: now.memoryBytes }
+    this.#known.set(id, { look, sample: passed > 0 ? now : before, used, atMs: performance.now() })
+    return used
   }
 }
 
-async function usageOf(engine: Engine, id: string): Promise<{ cpuMillis: number; memoryBytes: number }> {
-  const look = await lookingAt(engine, id)
-  const before = await look()
-  await wait(APART_MS)
-  const now = await look()
-  const passed = (now?.atNanos ?? 0) - (before?.atNanos ?? 0)
-  if (!now || !before || passed <= 0) return { cpuMillis: 0, memoryBytes: now?.memoryBytes ?? 0 }
-  return {
-    cpuMillis: Math.max(0, ((now.cpuNanos - before.cpuNanos) / passed) * 1000),
-    memoryBytes: now.memoryBytes,
+/** A look that sees something new, or the last of a few that did not. */
+async function nextLook(look: Look, before: UsageSample | undefined): Promise<UsageSample | undefined> {
+  for (let tries = 1; ; tries++) {
+    await wait(APART_MS)
+    const now = await look()
+    if (!now || now.atNanos !== before?.atNanos || tries === MAX_LOOKS) return now
   }
 }
 
 /** The quickest way of looking at a container that works. */
-async function lookingAt(engine: Engine, id: string): Promise<() => Promise<UsageSample | undefined>> {
+async function lookingAt(engine: Engine, id: string): Promise<Look> {
   const pid = await engine
     .getContainer(id)
     .inspect()

@@ -2,7 +2,7 @@ import type Dockerode from 'dockerode'
 import { expect, test } from 'vitest'
 import { makeEngine } from '../../src/docker/client.ts'
 import type { Engine } from '../../src/docker/client.ts'
-import { containersUsage } from '../../src/docker/usage.ts'
+import { UsageMeter } from '../../src/docker/usage.ts'
 import { describeDocker, dockerAddress } from '../support/docker.ts'
 import { until } from '../support/until.ts'
 
@@ -44,21 +44,22 @@ describeDocker('the use of containers', () => {
   ])('is measured by %s, soon', async (_what, view, limitMs) => {
     const engine = makeEngine(dockerAddress())
     await using container = await busyContainer(engine)
+    const meter = new UsageMeter(view(engine))
     const ids = [container.id, 'of-one-that-is-gone']
     // While it starts it does less.
     const { cpuMillis, memoryBytes } = await until(async () => {
-      const used = await containersUsage(view(engine), ids)
+      const used = await meter.measure(ids)
       return used.cpuMillis > 350 && used
     })
     expect(cpuMillis).toBeLessThan(700)
     expect(memoryBytes).toBeGreaterThan(2 ** 20)
     const again = performance.now()
-    await containersUsage(view(engine), ids)
+    await new UsageMeter(view(engine)).measure(ids)
     expect(performance.now() - again).toBeLessThan(limitMs)
   })
 
   test('is nothing for containers that are gone', async () => {
-    expect(await containersUsage(makeEngine(dockerAddress()), ['gone'])).toEqual({
+    expect(await new UsageMeter(makeEngine(dockerAddress())).measure(['gone'])).toEqual({
       cpuMillis: 0,
       memoryBytes: 0,
     })

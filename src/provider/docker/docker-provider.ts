@@ -29,7 +29,7 @@ import { LABEL } from '../../docker/labels.ts'
 import { lastLines } from '../../docker/logs.ts'
 import type { InstanceNetwork } from '../../docker/networks.ts'
 import { ensureNetwork, removeNetwork } from '../../docker/networks.ts'
-import { containersUsage } from '../../docker/usage.ts'
+import { UsageMeter } from '../../docker/usage.ts'
 import { removeUnusedVolumes } from '../../docker/volumes.ts'
 import { ReplicaSet } from '../replica-set.ts'
 import { unmetConstraint } from './constraints.ts'
@@ -99,6 +99,7 @@ export class DockerProvider implements Provider {
   readonly #secrets: SecretCopies
   readonly #archive: LogArchive
   readonly #logs: FunctionLogs
+  readonly #usage: UsageMeter
   /** Everything goes, and nobody will ask what it wrote. */
   #isEnding = false
   /** Calls may come in before it is known what an earlier run left: what they ask for waits until it is. */
@@ -119,6 +120,7 @@ export class DockerProvider implements Provider {
     this.#secrets = new SecretCopies({ engine, instance, readSecret })
     this.#archive = new LogArchive(join(dataDir, 'logs'))
     this.#logs = new FunctionLogs({ engine, instance, archive: this.#archive })
+    this.#usage = new UsageMeter(engine)
     this.#host = new DockerHost({
       engine,
       startTimeoutMs: options.startTimeoutMs,
@@ -302,17 +304,8 @@ export class DockerProvider implements Provider {
     }
   }
 
-  async usage(fn: FunctionRef): Promise<Usage> {
-    const { engine, instance } = this.#options
-    const containers = await listContainers(engine, instance, 'function')
-    return containersUsage(
-      engine,
-      containers
-        .filter(
-          ({ labels }) => labels[LABEL.function] === fn.name && labels[LABEL.namespace] === fn.namespace,
-        )
-        .map(({ id }) => id),
-    )
+  usage(fn: FunctionRef): Promise<Usage> {
+    return this.#usage.measure(this.#sets.get(formatRef(fn))?.replicaIds() ?? [])
   }
 
   watch(onEvent: (event: ProviderEvent) => void): Disposable {
