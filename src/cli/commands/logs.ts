@@ -2,9 +2,11 @@ import { FaasError } from '../../core/errors.ts'
 import { parseRef } from '../../core/function.ts'
 import { defineCommand, flag, numberFlag } from '../command.ts'
 import type { Context } from '../command.ts'
+import { followLogs } from '../follow-logs.ts'
 import type { GatewayClient, LogRequest } from '../gateway-client.ts'
-import { findGateway } from '../gateway-for.ts'
-import { LOG_FORMATS, makeLogFormat, TIME_FORMATS } from '../log-format.ts'
+import { findGateway, findGatewayAndStack } from '../gateway-for.ts'
+import type { FoundGateway } from '../gateway-for.ts'
+import { DEFAULT_TIME_FORMAT, LOG_FORMATS, makeLogFormat } from '../log-format.ts'
 import type { LogLook } from '../log-format.ts'
 import { nameTest } from '../select-names.ts'
 import { parseDuration } from '../time-words.ts'
@@ -15,11 +17,12 @@ interface Flags {
   readonly lines?: number
   readonly since?: string
   readonly sinceTime?: string
+  readonly grep?: string
   readonly name?: boolean
   readonly instance?: boolean
   readonly replica?: string
   readonly output?: LogLook['format']
-  readonly timeFormat?: LogLook['time']
+  readonly timeFormat?: string
 }
 
 /** Lines of one or more functions, as they come. */
@@ -28,31 +31,50 @@ export const logs = defineCommand<Flags>({
   options: [
     flag('-t, --tail', 'go on until stopped (default: true; --tail=false ends with the last line)'),
     flag('--no-tail').hideHelp(),
-    numberFlag('--lines <n>', 'so many last lines of each replica (default: -1, all)', -1),
+    numberFlag('--lines <n>', 'so many last lines of each function (default: -1, all)', -1),
     flag('--since <duration>', 'lines since then, e.g. 10m'),
     flag('--since-time <time>', 'lines since this time (RFC 3339)'),
+    flag('--grep <regex>', 'only lines that match; (?i) before it ignores case'),
     flag('--name', 'show the name of the function (default with several)'),
     flag('--instance', 'show the replica'),
-    flag('--replica <id>', 'lines of this replica only'),
+    flag('--replica <id>', 'lines of this replica only; "faasdock" has what went wrong with the function'),
     flag('-o, --output <format>', 'form of a line (default: plain)').choices(LOG_FORMATS),
-    flag('--time-format <format>', 'form of the time (default: rfc3339)').choices(TIME_FORMATS),
+    flag(
+      '--time-format <format>',
+      'rfc3339, rfc3339nano, local, none, or a layout as Go writes it (default: rfc3339)',
+    ),
   ],
-  details: 'Without names: all functions of the gateway, or those that --filter or --regex selects.',
-  examples: ['m-search', 'm-search pinyin --since 10m', '--filter "m-*" --tail=false --lines 20'],
+  details:
+    'Without names: all functions of the stack file, or of the gateway where there is none, or those of them that --filter or --regex selects. Replicas that are gone are among them: the last five of each function. Goes on when the gateway restarts.',
+  examples: [
+    'm-search',
+    'm-search pinyin --since 10m',
+    '--filter "m-*" --tail=false --lines 20',
+    '--grep "(?i)error|timeout"',
+  ],
   async run(context, names, flags) {
-    const { print } = context
+    const { print, signal } = context
     const since = sinceOf(flags)
-    const client = await findGateway(context, { strict: false })
-    const wanted = await select(context, client, names)
+    const isWanted = lineTest(flags.grep)
+    const found: FoundGateway =
+      names.length > 0
+        ? { client: await findGateway(context, { strict: false }) }
+        : await findGatewayAndStack(context, { strict: false })
+    const { client } = found
+    const wanted = await select(context, found, names)
     const format = makeLogFormat(
       {
         format: print.json ? 'json' : (flags.output ?? 'plain'),
-        time: flags.timeFormat ?? 'rfc3339',
+        time: flags.timeFormat ?? DEFAULT_TIME_FORMAT,
         name: flags.name ?? wanted.length > 1,
         instance: flags.instance === true,
       },
       print.colors,
     )
+    const show = async (log: WireLog): Promise<void> => {
+      // Waits for the reader: lines that it does not take must not pile up here.
+      if (isWanted(log.text)) await print.bytes(Buffer.from(`${format(log)}\n`))
+    }
     const follow = flags.tail !== false
     const requests = wanted.map((fn) => ({
       ...fn,
@@ -61,32 +83,48 @@ export const logs = defineCommand<Flags>({
       lines: flags.lines ?? -1,
       instance: flags.replica,
     }))
-    if (follow) await Promise.all(requests.map((request) => showAsTheyCome(client, request, format, print)))
-    else for (const log of await collect(client, requests)) print.line(format(log))
+    if (!follow) {
+      for (const log of await collect(client, requests)) await show(log)
+      return 0
+    }
+    const trouble = oneVoice(print, client.url)
+    await Promise.all(
+      requests.map(async (request) => {
+        for await (const log of followLogs(client, request, { signal, ...trouble })) await show(log)
+      }),
+    )
     return 0
   },
 })
 
 async function select(
   { flags, print }: Context,
-  client: GatewayClient,
+  { client, stack }: FoundGateway,
   names: readonly string[],
 ): Promise<{ name: string; namespace?: string | undefined }[]> {
   if (names.length > 0)
     return names.map((name) => (name.includes('.') ? parseRef(name) : { name, namespace: flags.namespace }))
   const isWanted = nameTest(flags)
-  const found = (await client.list(flags.namespace)).filter(({ name }) => isWanted(name))
+  const all = stack
+    ? stack.functions.map(({ spec }) => ({ name: spec.name, namespace: spec.namespace }))
+    : await client.list(flags.namespace)
+  const found = all.filter(({ name }) => isWanted(name))
   if (found.length === 0) print.note(`no function at ${client.url} is selected`)
   return found.map(({ name, namespace }) => ({ name, namespace: namespace ?? flags.namespace }))
 }
 
-async function showAsTheyCome(
-  client: GatewayClient,
-  request: LogRequest,
-  format: (log: WireLog) => string,
-  print: Context['print'],
-): Promise<void> {
-  for await (const log of client.logs(request)) print.line(format(log))
+/** Several functions are followed over one gateway: that it went away is said once. */
+function oneVoice(print: Context['print'], url: string): { onAway: () => void; onBack: () => void } {
+  let isAway = false
+  return {
+    onAway: () => {
+      if (!isAway) print.note(`the gateway at ${url} went away; waiting for it`)
+      isAway = true
+    },
+    onBack: () => {
+      isAway = false
+    },
+  }
 }
 
 /** All lines of all functions in the order of their times. */
@@ -97,6 +135,20 @@ async function collect(client: GatewayClient, requests: readonly LogRequest[]): 
   if (requests.length > 1)
     all.sort((a, b) => (a.timestamp < b.timestamp ? -1 : a.timestamp > b.timestamp ? 1 : 0))
   return all
+}
+
+function lineTest(grep: string | undefined): (text: string) => boolean {
+  if (grep === undefined) return () => true
+  const ignoresCase = grep.startsWith('(?i)')
+  try {
+    const expression = new RegExp(ignoresCase ? grep.slice(4) : grep, ignoresCase ? 'i' : '')
+    return (text) => expression.test(text)
+  } catch (error) {
+    throw new FaasError('BAD_USAGE', {
+      message: `--grep ${JSON.stringify(grep)}: ${(error as Error).message}`,
+      remedy: 'Correct the regular expression; \\ before a character takes it as it is.',
+    })
+  }
 }
 
 function sinceOf({ since, sinceTime }: Flags): Date | undefined {
