@@ -166,6 +166,69 @@ test('a request that a replica has seen is never taken for unsent, however its c
   }
 })
 
+/** Answers the first call of each connection; the next one on it sees the connection end, and is counted. */
+async function serveOnce(): Promise<{ lease: Lease; late: () => number } & AsyncDisposable> {
+  let late = 0
+  const served = new WeakSet<object>()
+  const replica = await serve(({ socket }, response) => {
+    if (served.has(socket)) {
+      late++
+      socket.destroy()
+      return
+    }
+    served.add(socket)
+    response.end('ok')
+  })
+  return {
+    lease: replica.lease,
+    late: () => late,
+    [Symbol.asyncDispose]: () => replica[Symbol.asyncDispose](),
+  }
+}
+
+/** A connection is free for the next call a turn after its answer has ended. */
+const freed = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 10))
+
+test.each(['GET', 'HEAD', 'OPTIONS'])(
+  'a %s on a kept connection that its server had closed goes over another one',
+  async (method) => {
+    await using replica = await serveOnce()
+    await using transport = new UndiciTransport({ answerTimeoutMs: 5000 })
+    for (let i = 0; i < 4; i++) {
+      const answer = new Answer()
+      await transport.send(replica.lease, request(), new Answer(), never)
+      await freed()
+      await transport.send(replica.lease, request({ method }), answer, never)
+      expect(answer).toMatchObject({ status: 200, hasEnded: true })
+      await freed()
+    }
+    expect(replica.late()).toBeGreaterThanOrEqual(4)
+  },
+)
+
+test('what asks for a change is not sent again there, and nothing is on a connection of its own', async () => {
+  await using replica = await serveOnce()
+  await using transport = new UndiciTransport({ answerTimeoutMs: 5000 })
+  const unreachable = { code: 'FUNCTION_UNREACHABLE' }
+  for (const more of [{ method: 'POST' }, { method: 'DELETE' }, { body: Buffer.from('x') }]) {
+    const before = replica.late()
+    await transport.send(replica.lease, request(), new Answer(), never)
+    await freed()
+    const sent = transport.send(replica.lease, request(more), new Answer(), never)
+    await expect(sent).rejects.toMatchObject(unreachable)
+    expect(replica.late()).toBe(before + 1)
+  }
+  let calls = 0
+  await using crashing = await serve(({ socket }) => {
+    calls++
+    socket.destroy()
+  })
+  await expect(transport.send(crashing.lease, request(), new Answer(), never)).rejects.toMatchObject(
+    unreachable,
+  )
+  expect(calls).toBe(1)
+})
+
 test('a replica that does not begin to answer in time is given up; one that streams slowly is not', async () => {
   await using mute = await serve(() => undefined)
   await using slow = await serve((_incoming, response) => {

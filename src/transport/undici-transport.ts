@@ -5,6 +5,7 @@ import { FaasError } from '../core/errors.ts'
 import type { InvocationRequest, ResponseSink, Transport } from '../core/invocation.ts'
 import type { Lease } from '../core/provider.ts'
 import { answerTimeout, mayTryAnother, unreachable } from './failures.ts'
+import { CountingClient } from './counting-client.ts'
 import { MAX_HEADER_BYTES, NodeExchange } from './node-exchange.ts'
 
 export interface TransportOptions {
@@ -39,7 +40,7 @@ export class UndiciTransport implements Transport {
       }
       if (signal.aborted) fail(signal.reason as Error, false)
       else if (isUnusual(request)) this.#sendUnusual(lease, request, sink, signal, resolve, fail)
-      else this.#dispatch(lease, request, new Exchange(sink, signal, resolve, fail))
+      else this.#dispatch(lease, request, sink, signal, resolve, fail)
     })
   }
 
@@ -62,7 +63,20 @@ export class UndiciTransport implements Transport {
     await Promise.allSettled(pools.map((pool) => pool.destroy()))
   }
 
-  #dispatch(lease: Lease, request: InvocationRequest, exchange: Exchange): void {
+  #dispatch(
+    lease: Lease,
+    request: InvocationRequest,
+    sink: ResponseSink,
+    signal: AbortSignal,
+    resolve: () => void,
+    fail: (error: Error, wasSent: boolean) => void,
+    tries = 1,
+  ): void {
+    const exchange = new Exchange(sink, signal, resolve, (error, wasSent) => {
+      if (tries < MAX_TRIES && exchange.cameTooLate(error) && isReplayable(request))
+        this.#dispatch(lease, request, sink, signal, resolve, fail, tries + 1)
+      else fail(error, wasSent)
+    })
     const options: Dispatcher.DispatchOptions = {
       path: request.path,
       method: request.method,
@@ -102,6 +116,7 @@ export class UndiciTransport implements Transport {
     if (!pool) {
       pool = new Pool(lease.origin, {
         connections: null,
+        factory: (origin, options) => new CountingClient(origin, options),
         headersTimeout: this.#options.answerTimeoutMs,
         bodyTimeout: 0,
         maxHeaderSize: MAX_HEADER_BYTES,
@@ -124,6 +139,16 @@ export class UndiciTransport implements Transport {
   }
 }
 
+/** A connection that its server has just let go of may be followed by another such. */
+const MAX_TRIES = 3
+/** What is seen of a connection that ends without an answer. */
+const ENDED = new Set(['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE'])
+
+/** What Go's client, and so OpenFaaS, sends again by itself: nothing of it is used up, and it asks for no change. */
+function isReplayable({ method, body }: InvocationRequest): boolean {
+  return body === null && (method === 'GET' || method === 'HEAD' || method === 'OPTIONS')
+}
+
 /** What undici has no way to do, or only after the body has begun. */
 function isUnusual({ upgrade, expectsContinue, trailers, isBodyLate }: InvocationRequest): boolean {
   return upgrade !== undefined || expectsContinue === true || trailers !== undefined || isBodyLate === true
@@ -141,6 +166,10 @@ class Exchange {
   readonly #reject: (error: Error, wasSent: boolean) => void
   #abort: ((error: Error) => void) | undefined
   readonly #onAbort = (): void => this.#abort?.(this.#signal.reason as Error)
+  /** The connection that it goes over; set by that. */
+  client: CountingClient | undefined
+  #isReused = false
+  #hasBegun = false
 
   constructor(
     sink: ResponseSink,
@@ -156,8 +185,21 @@ class Exchange {
 
   onConnect(abort: (error: Error) => void): void {
     this.#abort = abort
+    this.#isReused = this.client?.take() ?? false
     if (this.#signal.aborted) this.#onAbort()
     else this.#signal.addEventListener('abort', this.#onAbort, { once: true })
+  }
+
+  onResponseStarted(): void {
+    this.#hasBegun = true
+  }
+
+  /**
+   * Whether it was sent on a connection that had served a call before, and that ended without a word: its server, which
+   * may close such a connection whenever it likes, had most likely done so before it came (RFC 9112, 9.3.1).
+   */
+  cameTooLate(error: Error & { code?: string }): boolean {
+    return this.#isReused && !this.#hasBegun && !this.#signal.aborted && ENDED.has(error.code ?? '')
   }
 
   onHeaders(status: number, rawHeaders: Buffer[], resume: () => void, statusText: string): boolean {
