@@ -49,7 +49,7 @@ export async function run({ quick }) {
       const waiting = await depth()
       const began = performance.now()
       await ask('POST', '/system/queue/resume', { function: 'hello' })
-      while ((await depth()) > 0) await wait(20)
+      while ((await depth()) > 0) await wait(50)
       return waiting / ((performance.now() - began) / 1000)
     }
     const raw = await rawServer(folder)

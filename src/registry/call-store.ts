@@ -74,12 +74,14 @@ function listing({ id, ref, states, limit }: CallQuery): { sql: string; values: 
     values.push(formatRef(ref))
   }
   if (states) {
-    conditions.push(`state IN (${states.map(() => '?').join(', ')})`)
-    values.push(...states)
+    // As text: an index of one state is not used for a value that comes later.
+    const [only, ...others] = states
+    if (only !== undefined && others.length === 0) conditions.push(`state = '${only}'`)
+    else conditions.push(`state IN (${states.map((state) => `'${state}'`).join(', ')})`)
   }
   const where = conditions.length === 0 ? '' : `WHERE ${conditions.join(' AND ')}`
   return {
-    sql: `SELECT record FROM calls ${where} ORDER BY queued_at DESC, rowid DESC LIMIT ?`,
+    sql: `SELECT record FROM calls ${where} ORDER BY rowid DESC LIMIT ?`,
     values: [...values, limit],
   }
 }

@@ -13,10 +13,9 @@ CREATE TABLE calls (
   PRIMARY KEY (id, function)
 ) STRICT;
 
-CREATE INDEX calls_by_time ON calls (queued_at);
 CREATE INDEX calls_open ON calls (function, queued_at) WHERE ended_at IS NULL;
 CREATE INDEX calls_ended ON calls (ended_at) WHERE ended_at IS NOT NULL AND state <> 'dead';
-CREATE INDEX calls_dead ON calls (queued_at) WHERE state = 'dead';
+CREATE INDEX calls_dead ON calls (function) WHERE state = 'dead';
 
 -- function:NAME.NAMESPACE and queue:NAME of which nothing is taken.
 CREATE TABLE paused (

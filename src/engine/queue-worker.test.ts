@@ -1,0 +1,356 @@
+import { expect, test } from 'vitest'
+import { FakeClock, settle } from '../../test/support/fake-clock.ts'
+import { until } from '../../test/support/until.ts'
+import type { CallRecord, CallStore } from '../core/call.ts'
+import { FaasError } from '../core/errors.ts'
+import type { FunctionRef } from '../core/function.ts'
+import { formatRef } from '../core/function.ts'
+import type { InvocationRequest, InvocationSink } from '../core/invocation.ts'
+import { silentLog } from '../core/log.ts'
+import { makeMemoryStore, MemoryQueue } from '../queue/memory-queue.ts'
+import type { MemoryStore } from '../queue/memory-queue.ts'
+import { AsyncCalls, DEFAULT_ASYNC } from './async-calls.ts'
+import type { AsyncSettings } from './async-calls.ts'
+
+interface Outcome {
+  readonly status?: number
+  readonly headers?: readonly string[]
+  readonly error?: unknown
+}
+
+interface Made {
+  readonly at: number
+  readonly ref: FunctionRef
+  readonly request: InvocationRequest
+}
+
+/** Records in memory. */
+function memoryRecords(): CallStore & { readonly records: Map<string, CallRecord> } {
+  const records = new Map<string, CallRecord>()
+  const paused = new Set<string>()
+  const all = (): CallRecord[] => [...records.values()].reverse()
+  return {
+    records,
+    write: (written) => {
+      for (const record of written) records.set(`${formatRef(record.ref)}/${record.id}`, record)
+    },
+    get: (id) => all().filter((record) => record.id === id),
+    list: ({ states, limit, ref }) =>
+      all()
+        .filter(
+          (one) => (!states || states.includes(one.state)) && (!ref || formatRef(ref) === formatRef(one.ref)),
+        )
+        .slice(0, limit),
+    oldest: () => undefined,
+    prune: () => 0,
+    paused: () => [...paused],
+    setPaused: (scope, isPaused) => void (isPaused ? paused.add(scope) : paused.delete(scope)),
+  }
+}
+
+/** Async calls over memory, with functions that answer as the test says, on a clock that the test turns. */
+function useCalls({
+  answer,
+  annotations = {},
+  envVars = {},
+  store = makeMemoryStore(),
+  clock = new FakeClock(),
+  records = memoryRecords(),
+  settings = {},
+}: {
+  answer: (made: Made, signal: AbortSignal) => Outcome | Promise<Outcome>
+  annotations?: Record<string, string>
+  envVars?: Record<string, string>
+  store?: MemoryStore
+  clock?: FakeClock
+  records?: ReturnType<typeof memoryRecords>
+  settings?: Partial<AsyncSettings>
+}) {
+  const made: Made[] = []
+  const queue = new MemoryQueue(store, clock)
+  const spec = { image: 'i', labels: {}, annotations, envVars }
+  const calls = new AsyncCalls({
+    queue,
+    store: records,
+    clock,
+    log: silentLog,
+    router: { knows: () => true },
+    provider: { actual: () => undefined },
+    registry: {
+      functions: { get: (ref: FunctionRef) => ({ ref, revision: { id: 'r', spec: { ...spec, ...ref } } }) },
+    } as never,
+    invoker: {
+      invoke: async (
+        ref: FunctionRef,
+        request: InvocationRequest,
+        sink: InvocationSink,
+        signal: AbortSignal,
+      ) => {
+        const one = { at: clock.now(), ref, request }
+        made.push(one)
+        const { status = 200, headers = [], error } = await answer(one, signal)
+        if (error !== undefined) {
+          sink.onFailure(error)
+          return
+        }
+        sink.onHead(status, '', headers, () => undefined)
+        sink.onEnd([])
+      },
+    },
+    sender: { post: () => Promise.resolve({ status: 200 }), [Symbol.asyncDispose]: () => Promise.resolve() },
+    observer: { submitted: () => undefined, attempted: () => undefined },
+    random: () => 0.5,
+    ownUrl: () => 'http://127.0.0.1:8080',
+    settings: { ...DEFAULT_ASYNC, ...settings },
+  })
+  return {
+    calls,
+    queue,
+    clock,
+    made,
+    records,
+    store,
+    post: (id: string, name = 'fn', body = id) =>
+      calls.accept({
+        id,
+        ref: { name, namespace: 'openfaas-fn' },
+        invokedAs: name,
+        path: '/',
+        headers: ['X-Call-Id', id],
+        body: Buffer.from(body),
+      }),
+    state: (id: string) => calls.book.all(id)[0]?.state,
+    [Symbol.asyncDispose]: () => calls[Symbol.asyncDispose](),
+  }
+}
+
+const bodyOf = ({ request }: Made): string => Buffer.from(request.body as Uint8Array).toString()
+
+test('the timetable of a call that never succeeds: ten attempts, doubling from 10 s to 2 min, then it is dead', async () => {
+  await using given = useCalls({ answer: () => ({ status: 500 }) })
+  const { clock, made } = given
+  const began = clock.now()
+  await given.post('a')
+  await settle()
+  await clock.advance(20 * 60_000)
+  const seconds = made.map(({ at }) => Math.round((at - began) / 1000))
+  expect(seconds).toEqual([0, 10, 30, 70, 150, 270, 390, 510, 630, 750])
+  expect(given.state('a')).toBe('dead')
+  expect((await given.queue.depths()).size).toBe(0)
+})
+
+test('a time limit counts as 504, an unreachable function as 503, and both are tried again', async () => {
+  const outcomes: Outcome[] = [
+    { error: new FaasError('INVOCATION_TIMEOUT', { message: 'too slow', remedy: 'r' }) },
+    { error: new FaasError('FUNCTION_UNREACHABLE', { message: 'gone', remedy: 'r' }) },
+    { status: 200 },
+  ]
+  await using given = useCalls({ answer: () => outcomes.shift() ?? {} })
+  await given.post('a')
+  await settle()
+  await given.clock.advance(60_000)
+  expect(given.calls.book.all('a')[0]).toMatchObject({
+    state: 'succeeded',
+    attempts: 3,
+    history: [{ status: 504, problem: 'too slow' }, { status: 503, problem: 'gone' }, { status: 200 }],
+  })
+})
+
+test.each([
+  [400, [], 'failed', 1],
+  [404, [], 'failed', 1],
+  [501, [], 'failed', 1],
+  [302, [], 'succeeded', 1],
+  [400, ['X-OpenFaaS-Internal', 'of-watchdog'], 'dead', 10],
+  [503, [], 'dead', 10],
+] as const)('%i with %j is %s after %i attempts', async (status, headers, state, attempts) => {
+  await using given = useCalls({ answer: () => ({ status, headers }) })
+  await given.post('a')
+  await settle()
+  await given.clock.advance(3_600_000)
+  expect([given.state('a'), given.made.length]).toEqual([state, attempts])
+})
+
+test('Retry-After is waited for', async () => {
+  const outcomes: Outcome[] = [{ status: 429, headers: ['Retry-After', '300'] }]
+  await using given = useCalls({ answer: () => outcomes.shift() ?? {} })
+  await given.post('a')
+  await settle()
+  await given.clock.advance(299_000)
+  expect(given.made).toHaveLength(1)
+  await given.clock.advance(2000)
+  expect(given.made).toHaveLength(2)
+})
+
+test('a function that never answers is given up after the time limit', async () => {
+  await using given = useCalls({
+    answer: (_made, signal) =>
+      new Promise((resolve) => signal.addEventListener('abort', () => resolve({ error: signal.reason }))),
+    settings: { callTimeoutMs: 60_000 },
+    annotations: { 'com.openfaas.retry.attempts': '1' },
+  })
+  await given.post('a')
+  await settle()
+  await given.clock.advance(61_000)
+  expect(given.calls.book.all('a')[0]).toMatchObject({ state: 'dead', status: 504 })
+})
+
+test('calls of one function begin in their order where one runs at a time', async () => {
+  await using given = useCalls({ answer: () => ({}), envVars: { max_inflight: '1' } })
+  for (let i = 0; i < 50; i++) await given.post(String(i))
+  await until(() => given.made.length === 50, { everyMs: 1 })
+  expect(given.made.map(bodyOf)).toEqual(Array.from({ length: 50 }, (_, i) => String(i)))
+})
+
+test('a thousand waiting calls of one function do not hold up one call of another, in one queue', async () => {
+  const waiting: (() => void)[] = []
+  await using given = useCalls({
+    answer: ({ ref }) =>
+      ref.name === 'many' ? new Promise((resolve) => waiting.push(() => resolve({}))) : {},
+    settings: { queueLimit: 8, maxInflight: 8 },
+  })
+  for (let i = 0; i < 1000; i++) await given.post(`m${i}`, 'many')
+  await until(() => waiting.length === 8, { everyMs: 1 })
+  await given.post('one', 'few')
+  await settle()
+  expect(given.state('one')).toBe('queued')
+  // The first slot that becomes free is the neighbour's.
+  waiting.shift()?.()
+  await until(() => given.state('one') === 'succeeded', { everyMs: 1 })
+  expect(given.made[8]?.ref.name).toBe('few')
+  while (given.made.length < 1001 || waiting.length > 0) {
+    for (const go of waiting.splice(0)) go()
+    await settle()
+  }
+})
+
+test('two busy functions of one queue share it evenly', async () => {
+  const running = new Map<string, number>()
+  let most = { a: 0, b: 0 }
+  await using given = useCalls({
+    answer: async ({ ref }) => {
+      running.set(ref.name, (running.get(ref.name) ?? 0) + 1)
+      most = {
+        a: Math.max(most.a, running.get('a') ?? 0),
+        b: Math.max(most.b, running.get('b') ?? 0),
+      }
+      await new Promise((resolve) => setImmediate(resolve))
+      running.set(ref.name, (running.get(ref.name) ?? 0) - 1)
+      return {}
+    },
+    settings: { queueLimit: 10 },
+  })
+  given.calls.pause({ queue: 'faas-request' })
+  for (let i = 0; i < 300; i++) for (const name of ['a', 'b']) await given.post(`${name}${i}`, name)
+  given.calls.resume({ queue: 'faas-request' })
+  await until(() => given.made.length >= 300, { everyMs: 1 })
+  const firstHalf = given.made.slice(0, 300).filter(({ ref }) => ref.name === 'a').length
+  expect(firstHalf).toBeGreaterThan(100)
+  expect(firstHalf).toBeLessThan(200)
+  await until(() => given.made.length === 600, { everyMs: 1 })
+})
+
+test('an attempt that ended before a crash is not made again, one that had not is', async () => {
+  const store = makeMemoryStore()
+  const records = memoryRecords()
+  let isHeld = true
+  {
+    const first = useCalls({ answer: () => (isHeld ? new Promise(() => undefined) : {}), store, records })
+    await first.post('begun')
+    await until(() => first.made.length === 1, { everyMs: 1 })
+    isHeld = false
+    await first.post('done')
+    await until(() => first.state('done') === 'succeeded', { everyMs: 1 })
+    first.calls.book.flush()
+    // Killed here. Its last acknowledgement was not heard.
+    const [kept] = [...store.messages.values()]
+    if (kept) {
+      const head = kept.head.replaceAll('begun', 'done')
+      const record = first.calls.book.all('done')[0]
+      store.messages.set(99, {
+        ...kept,
+        position: 99,
+        head: head.replace(/"queuedAt":\d+/, `"queuedAt":${record?.queuedAt ?? 0}`),
+      })
+    }
+  }
+  await using second = useCalls({ answer: () => ({}), store, records })
+  await until(async () => (await second.queue.depths()).size === 0, { everyMs: 1 })
+  expect(second.made.map(({ request }) => request.headers[1])).toEqual(['begun'])
+})
+
+test('attempts that were used up before a crash stay used up; the one under way does not count', async () => {
+  const store = makeMemoryStore()
+  const records = memoryRecords()
+  const clock = new FakeClock()
+  let times = 0
+  const first = useCalls({
+    answer: () => (++times < 3 ? { status: 500 } : new Promise(() => undefined)),
+    store,
+    records,
+    clock,
+    annotations: { 'com.openfaas.retry.attempts': '4' },
+  })
+  await first.post('a')
+  await settle()
+  await clock.advance(31_000)
+  expect(times).toBe(3)
+  await using second = useCalls({
+    answer: () => ({ status: 500 }),
+    store,
+    records,
+    clock,
+    annotations: { 'com.openfaas.retry.attempts': '4' },
+  })
+  await settle()
+  await clock.advance(600_000)
+  expect(second.made).toHaveLength(2)
+  expect(second.calls.book.all('a')[0]).toMatchObject({ state: 'dead', attempts: 4 })
+})
+
+test('a queue that goes away and comes back loses nothing', async () => {
+  await using given = useCalls({ answer: () => ({}) })
+  const away = new FaasError('QUEUE_UNAVAILABLE', { message: 'away', remedy: 'wait' })
+  given.calls.pause({ queue: 'faas-request' })
+  await given.post('a')
+  given.queue.be(away)
+  given.calls.resume({ queue: 'faas-request' })
+  await expect(given.post('b')).rejects.toBe(away)
+  await settle()
+  expect(given.made).toEqual([])
+  given.queue.be(undefined)
+  await until(() => given.state('a') === 'succeeded', { everyMs: 1 })
+})
+
+test('two hundred functions that nobody calls set no timers', async () => {
+  await using given = useCalls({ answer: () => ({}) })
+  for (let i = 0; i < 200; i++) await given.post('x', `fn-${i}`)
+  await until(() => given.made.length === 200, { everyMs: 1 })
+  await settle()
+  // What is looked at once after a start is looked at once.
+  await given.clock.advance(10_000)
+  expect(given.clock.pending).toEqual([])
+})
+
+test('a stop lets what runs end, and what does not end is made again', async () => {
+  const store = makeMemoryStore()
+  let release = (): void => undefined
+  const first = useCalls({
+    answer: ({ request }, signal) =>
+      new Promise((resolve) => {
+        if (request.headers[1] === 'ends') release = () => resolve({})
+        signal.addEventListener('abort', () => resolve({ error: signal.reason }))
+      }),
+    store,
+  })
+  await first.post('ends')
+  await first.post('stays')
+  await until(() => first.made.length === 2, { everyMs: 1 })
+  const drained = first.calls.drain(100)
+  release()
+  await drained
+  expect([first.state('ends'), first.state('stays')]).toEqual(['succeeded', 'queued'])
+  await using second = useCalls({ answer: () => ({}), store })
+  await until(() => second.made.length === 1, { everyMs: 1 })
+  expect(second.made[0]?.request.headers[1]).toBe('stays')
+})
