@@ -79,6 +79,8 @@ const HOLD_MS = 20
 export class LiveMerge<T extends Stamped> implements AsyncIterable<T> {
   #items: T[] = []
   #size = 0
+  /** Where the waiting items come from. */
+  readonly #origins = new Set<object>()
   readonly #waitingForSpace: (() => void)[] = []
   #running = 0
   #isClosed = false
@@ -99,7 +101,7 @@ export class LiveMerge<T extends Stamped> implements AsyncIterable<T> {
 
   /** An item that no source brings. */
   push(item: T): void {
-    this.#put([item])
+    this.#put([item], this)
   }
 
   /** No more sources will be added. */
@@ -115,11 +117,12 @@ export class LiveMerge<T extends Stamped> implements AsyncIterable<T> {
           this.#waitingForSpace.push(resolve)
         })
       }
-      this.#put(batch)
+      this.#put(batch, source)
     }
   }
 
-  #put(batch: readonly T[]): void {
+  #put(batch: readonly T[], origin: object): void {
+    this.#origins.add(origin)
     for (const item of batch) {
       this.#items.push(item)
       this.#size += item.text.length + item.timestamp.length
@@ -130,12 +133,13 @@ export class LiveMerge<T extends Stamped> implements AsyncIterable<T> {
   async *[Symbol.asyncIterator](): AsyncGenerator<T> {
     try {
       for (;;) {
-        // One source is in order by itself.
         if (this.#items.length > 0 && this.#running > 1) await pause(systemClock, HOLD_MS)
         const items = this.#items
-        const isMixed = this.#running > 1
+        // One source is in order by itself.
+        const isMixed = this.#origins.size > 1
         this.#items = []
         this.#size = 0
+        this.#origins.clear()
         if (isMixed)
           items.sort((a, b) => (a.timestamp < b.timestamp ? -1 : a.timestamp > b.timestamp ? 1 : 0))
         yield* items
