@@ -67,6 +67,8 @@ export interface CallStore {
   list(query: CallQuery): readonly CallRecord[]
   /** When the oldest call of a function that has not ended was queued. */
   oldest(ref: FunctionRef): number | undefined
+  /** How many dead calls each function has, by `name.namespace`. */
+  dead(): ReadonlyMap<string, number>
   /** Forgets ended calls: those before `endedBefore`, and the oldest beyond `keep`. Dead letters stay. At most `limit` at a time. */
   prune(keep: number, endedBefore: number, limit: number): number
   /** `function:NAME.NAMESPACE` and `queue:NAME`. */

@@ -4,7 +4,7 @@ import type { CallbackSender } from '../core/callback.ts'
 import type { Clock } from '../core/clock.ts'
 import { asFaasError, FaasError } from '../core/errors.ts'
 import type { FunctionRef } from '../core/function.ts'
-import { formatRef } from '../core/function.ts'
+import { formatRef, parseRef } from '../core/function.ts'
 import type { Log } from '../core/log.ts'
 import type { Provider } from '../core/provider.ts'
 import type { DeadLetter, Queue } from '../core/queue.ts'
@@ -259,13 +259,10 @@ export class AsyncCalls implements AsyncDisposable {
   /** Every function that has calls in the queue, dead letters, or is paused; by name. QUEUE_UNAVAILABLE. */
   async functions(): Promise<readonly FunctionQueue[]> {
     const depths = await this.#parts.queue.depths()
-    const dead = new Map<string, number>()
+    const dead = this.book.dead()
     const refs = new Map<string, FunctionRef>()
     const see = (ref: FunctionRef): void => void refs.set(formatRef(ref), ref)
-    for (const { ref } of this.deadRecords()) {
-      dead.set(formatRef(ref), (dead.get(formatRef(ref)) ?? 0) + 1)
-      see(ref)
-    }
+    for (const name of dead.keys()) see(parseRef(name))
     for (const lane of depths.keys()) {
       const ref = refOfLane(lane)
       if (ref) see(ref)
@@ -484,7 +481,7 @@ export class AsyncCalls implements AsyncDisposable {
   }
 }
 
-const MOST_LETTERS = 10_000
+const MOST_LETTERS = 100_000
 const PURGE_AT_ONCE = 64
 /** A body may be on its way into the queue, or its record not written yet. */
 const SWEEP_YOUNG_MS = 3_600_000

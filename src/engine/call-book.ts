@@ -100,6 +100,12 @@ export class CallBook implements Disposable {
     return this.#parts.store.oldest(ref)
   }
 
+  /** How many dead calls each function has, by `name.namespace`. */
+  dead(): ReadonlyMap<string, number> {
+    this.flush()
+    return this.#parts.store.dead()
+  }
+
   /** Told of every note, as it is made; must be quick. */
   watch(watcher: (record: CallRecord) => void): Disposable {
     this.#watchers.add(watcher)

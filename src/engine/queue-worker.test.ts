@@ -42,6 +42,7 @@ function memoryRecords(): CallStore & { readonly records: Map<string, CallRecord
         )
         .slice(0, limit),
     oldest: () => undefined,
+    dead: () => new Map(),
     prune: () => 0,
     paused: () => [...paused],
     setPaused: (scope, isPaused) => void (isPaused ? paused.add(scope) : paused.delete(scope)),

@@ -28,6 +28,7 @@ export class NatsLink implements AsyncDisposable {
   readonly #work: Promise<void>
   #connection: NatsConnection | undefined
   #problem: FaasError | undefined
+  #hasNoServer = false
 
   constructor(options: NatsLinkOptions) {
     this.#options = options
@@ -50,7 +51,9 @@ export class NatsLink implements AsyncDisposable {
     while (!this.#connection) {
       if (this.#stopping.signal.aborted) throw stopping()
       const left = deadline - Date.now()
-      if (left <= 0) throw this.#problem ?? notYet(this.#options.source.description)
+      // Where there is no server to be had, waiting helps nobody.
+      if (left <= 0 || (this.#problem && this.#hasNoServer))
+        throw this.#problem ?? notYet(this.#options.source.description)
       await this.#change(left)
     }
     return this.#connection
@@ -98,7 +101,9 @@ export class NatsLink implements AsyncDisposable {
 
   async #connect(signal: AbortSignal): Promise<NatsConnection> {
     const { source, name, prepare } = this.#options
+    this.#hasNoServer = true
     const { tls, servers, ...login } = await source.address(signal)
+    this.#hasNoServer = false
     const connection = await connect({
       servers: [...servers],
       ...login,

@@ -34,8 +34,8 @@ const PATIENCE_MS = 5000
 const SMALLEST_MESSAGE_BYTES = 1_000_000
 const LARGEST_MESSAGE_BYTES = 1.25 * 2 ** 20
 const RESERVE_BYTES = 1024
-/** Dead letters are for looking at: so many, so large altogether, so old. */
-const LETTERS = { max_msgs: 10_000, max_bytes: 512 * 2 ** 20, max_age: 30 * 86_400e9 }
+/** Dead letters: so many, so old. No bound in bytes: JetStream would set that much aside, and refuse a smaller disk. */
+const LETTERS = { max_msgs: 100_000, max_age: 30 * 86_400e9 }
 /** How many acknowledged messages are remembered, in case the server forgets. */
 const REMEMBERED = 100_000
 const DISTRUST_EVERY_MS = 5000

@@ -17,6 +17,9 @@ export function callStore(db: Database.Database): CallStore {
   const oldest = db.prepare<[string], { queued_at: number }>(
     'SELECT queued_at FROM calls WHERE function = ? AND ended_at IS NULL ORDER BY queued_at LIMIT 1',
   )
+  const dead = db.prepare<[], { function: string; count: number }>(
+    `SELECT function, count(*) AS count FROM calls WHERE state = 'dead' GROUP BY function`,
+  )
   const ended = db.prepare<[], { count: number }>(
     `SELECT count(*) AS count FROM calls WHERE ended_at IS NOT NULL AND state <> 'dead'`,
   )
@@ -47,6 +50,7 @@ export function callStore(db: Database.Database): CallStore {
         .all(...values)
         .map(recordOf)
     },
+    dead: () => new Map(dead.all().map((row) => [row.function, row.count])),
     oldest: (ref) => oldest.get(formatRef(ref))?.queued_at,
     prune: (keep, endedBefore, limit) => {
       const old = pruneOld.run(endedBefore, limit).changes

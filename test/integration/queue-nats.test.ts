@@ -1,9 +1,18 @@
+import { execFileSync, spawn } from 'node:child_process'
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import { cpus, loadavg } from 'node:os'
 import { join } from 'node:path'
-import { afterAll } from 'vitest'
+import { connect } from '@nats-io/transport-node'
+import { afterAll, describe, expect, test } from 'vitest'
+import type { FaasError } from '../../src/core/errors.ts'
+import type { Delivery, NewMessage } from '../../src/core/queue.ts'
 import { silentLog } from '../../src/core/log.ts'
 import { NatsQueue } from '../../src/queue/nats-queue.ts'
 import type { NatsSource } from '../../src/queue/nats-source.ts'
 import { findNatsServer, NatsServer } from '../../src/queue/nats-server.ts'
+import { externalSource } from '../../src/queue/nats-source.ts'
+import { identify } from '../../src/queue/process-identity.ts'
+import { until } from '../support/until.ts'
 import { queueContract } from '../contract/queue.contract.ts'
 import { makeFolder } from '../support/folder.ts'
 
@@ -53,3 +62,365 @@ queueContract('a queue in NATS', () => {
     [Symbol.asyncDispose]: () => Promise.resolve(),
   })
 })
+
+describe('a NATS server of our own', () => {
+  const message = (id: string, size = 10): NewMessage => ({
+    lane: 'call.test.fn',
+    id,
+    head: JSON.stringify({ id }),
+    body: Buffer.alloc(size, 'x'),
+  })
+  const pidOf = (folder: string): number =>
+    (JSON.parse(readFileSync(join(folder, 'server.json'), 'utf8')) as { pid: number }).pid
+
+  test('is up within half a second, for nobody who does not know its token', async () => {
+    await using folder = await makeFolder()
+    const began = performance.now()
+    await using server = new NatsServer({ folder: join(folder.path, 'nats'), program, log: silentLog })
+    const { servers, token } = await server.address(AbortSignal.timeout(5000))
+    expect(performance.now() - began).toBeLessThan(isBusy() ? 5000 : 500)
+    expect(servers[0]).toMatch(/^127\.0\.0\.1:\d+$/)
+    expect(token).toHaveLength(32)
+    await expect(connect({ servers: [...servers], reconnect: false })).rejects.toThrow(/auth/i)
+    expect(statSync(join(folder.path, 'nats/nats.conf')).mode & 0o777).toBe(0o600)
+    expect(statSync(join(folder.path, 'nats')).mode & 0o777).toBe(0o700)
+  })
+
+  test('is started again when it is killed; what was accepted is there, and publishers notice nothing', async () => {
+    await using given = await useServer()
+    const queue = given.open('killed')
+    for (let i = 0; i < 20; i++) await queue.publish(message(`before-${i}`))
+    const pid = pidOf(join(given.folder, 'nats'))
+    process.kill(pid, 'SIGKILL')
+    for (let i = 0; i < 20; i++) await queue.publish(message(`after-${i}`))
+    await until(() => queue.problem === undefined && pidOf(join(given.folder, 'nats')) !== pid)
+    const { deliveries } = await queue.take('call.test.fn', 100)
+    expect(deliveries.map(({ head }) => (JSON.parse(head) as { id: string }).id)).toEqual([
+      ...Array.from({ length: 20 }, (_, i) => `before-${i}`),
+      ...Array.from({ length: 20 }, (_, i) => `after-${i}`),
+    ])
+    for (const delivery of deliveries) delivery.ack()
+  })
+
+  test('messages that are being worked at when it is killed are not taken twice, and are gone when done', async () => {
+    await using given = await useServer()
+    const queue = given.open('working')
+    for (let i = 0; i < 10; i++) await queue.publish(message(`m-${i}`))
+    const held = (await queue.take('call.test.fn', 4)).deliveries
+    const pid = pidOf(join(given.folder, 'nats'))
+    process.kill(pid, 'SIGKILL')
+    // Acknowledged while nobody listens.
+    held[0]?.ack()
+    held[1]?.ack()
+    await until(async () => (await queue.depths().catch(() => undefined)) !== undefined)
+    const rest: Delivery[] = []
+    await until(async () => {
+      rest.push(...(await queue.take('call.test.fn', 100)).deliveries)
+      return rest.length >= 6
+    })
+    expect(rest.map(({ head }) => head)).toEqual(
+      [4, 5, 6, 7, 8, 9].map((i) => JSON.stringify({ id: `m-${i}` })),
+    )
+    for (const delivery of [...held, ...rest]) delivery.ack()
+    await until(async () => {
+      await queue.take('call.test.fn', 10)
+      return (await queue.depths()).size === 0
+    })
+  })
+
+  test('a message that takes longer than the lease is not delivered again to whoever works at it', async () => {
+    await using given = await useServer({ ackWaitMs: 600 })
+    const queue = given.open('long')
+    await queue.publish(message('long'))
+    const [delivery] = (await queue.take('call.test.fn', 1)).deliveries
+    const end = performance.now() + 2500
+    while (performance.now() < end) expect((await queue.take('call.test.fn', 1)).deliveries).toEqual([])
+    delivery?.ack()
+    await until(async () => (await queue.depths()).size === 0)
+  })
+
+  test('the server of a run that was killed is ended before the next one begins', async () => {
+    await using folder = await makeFolder()
+    const nats = join(folder.path, 'nats')
+    // Its parent is another program, which ends without a word and is not there to take it along.
+    const orphan = spawn(program, ['-a', '127.0.0.1', '-p', '-1', '-js', '-sd', join(nats, 'jetstream')], {
+      stdio: 'ignore',
+    })
+    const ended = new Promise((resolve) => orphan.once('exit', resolve))
+    mkdirSync(nats, { recursive: true })
+    writeFileSync(join(nats, 'server.json'), JSON.stringify(identify(orphan.pid ?? 0)))
+    await using server = new NatsServer({ folder: nats, program, log: silentLog })
+    await server.address(AbortSignal.timeout(10_000))
+    await ended
+    expect(pidOf(nats)).not.toBe(orphan.pid)
+  })
+
+  test('a program that has got the number of a former server is left alone', async () => {
+    await using folder = await makeFolder()
+    const nats = join(folder.path, 'nats')
+    mkdirSync(nats, { recursive: true })
+    const other = spawn('sleep', ['60'])
+    const identity = identify(other.pid ?? 0)
+    writeFileSync(join(nats, 'server.json'), JSON.stringify({ ...identity, startedAt: '1' }))
+    await using server = new NatsServer({ folder: nats, program, log: silentLog })
+    await server.address(AbortSignal.timeout(10_000))
+    expect(other.exitCode ?? other.signalCode).toBeNull()
+    other.kill()
+  })
+
+  test.each([
+    ['is a file', (nats: string) => writeFileSync(nats, 'not a folder')],
+    [
+      'has a store that is a file',
+      (nats: string) => {
+        mkdirSync(nats, { recursive: true })
+        writeFileSync(join(nats, 'jetstream'), 'not a folder')
+      },
+    ],
+  ])(
+    'a data directory that %s is a clear error, and the queue comes up when it is put right',
+    async (_what, spoil) => {
+      await using folder = await makeFolder()
+      const nats = join(folder.path, 'nats')
+      spoil(nats)
+      const server = new NatsServer({ folder: nats, program, log: silentLog })
+      await using queue = new NatsQueue({
+        source: server,
+        instance: 'spoilt',
+        dedupeMs: 60_000,
+        log: silentLog,
+      })
+      const problem = await until(() => queue.problem)
+      expect(problem.code).toBe('QUEUE_UNAVAILABLE')
+      expect(problem.remedy).toContain(nats)
+      await expect(queue.publish(message('a'))).rejects.toMatchObject({ code: 'QUEUE_UNAVAILABLE' })
+      rmSync(nats, { recursive: true })
+      await until(() => queue.problem === undefined)
+      expect(await queue.publish(message('a'))).toMatchObject({ duplicate: false })
+    },
+  )
+
+  test('a store with torn files comes up with the messages that are whole', async () => {
+    await using folder = await makeFolder()
+    const nats = join(folder.path, 'nats')
+    {
+      const server = new NatsServer({ folder: nats, program, log: silentLog })
+      await using queue = new NatsQueue({
+        source: server,
+        instance: 'torn',
+        dedupeMs: 60_000,
+        log: silentLog,
+      })
+      for (let i = 0; i < 50; i++) await queue.publish(message(`m-${i}`, 1000))
+    }
+    // The end of the newest block is missing, as after a power cut; what its index says is nonsense.
+    const files = readdirSync(nats, { recursive: true }).map(String)
+    for (const file of files.filter((one) => one.endsWith('.blk') && one.includes('torn/'))) {
+      const path = join(nats, file)
+      truncateSync(path, statSync(path).size - 1500)
+    }
+    for (const file of files.filter((one) => one.endsWith('.idx')))
+      writeFileSync(join(nats, file), 'nonsense')
+    const server = new NatsServer({ folder: nats, program, log: silentLog })
+    await using queue = new NatsQueue({ source: server, instance: 'torn', dedupeMs: 60_000, log: silentLog })
+    const deliveries = await until(async () => {
+      const taken = await queue.take('call.test.fn', 100).catch(() => undefined)
+      return taken && taken.deliveries.length > 0 && taken.deliveries
+    })
+    expect(deliveries.length).toBeGreaterThanOrEqual(47)
+    for (const delivery of deliveries) delivery.ack()
+    expect(await queue.publish(message('new'))).toMatchObject({ duplicate: false })
+  })
+
+  test.skipIf(process.getuid?.() !== 0)(
+    'a full disk is said so; nothing that was accepted is lost, and it goes on when there is room',
+    async () => {
+      await using folder = await makeFolder()
+      const disk = join(folder.path, 'disk')
+      mkdirSync(disk)
+      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=48m', 'tmpfs', disk])
+      try {
+        const server = new NatsServer({ folder: join(disk, 'nats'), program, log: silentLog })
+        await using queue = new NatsQueue({
+          source: server,
+          instance: 'full',
+          dedupeMs: 60_000,
+          log: silentLog,
+        })
+        const accepted: string[] = []
+        let refusal: unknown
+        for (let i = 0; i < 200 && refusal === undefined; i++) {
+          try {
+            await queue.publish(message(`big-${i}`, 900_000))
+            accepted.push(`big-${i}`)
+          } catch (error) {
+            refusal = error
+          }
+        }
+        expect(refusal).toMatchObject({ code: 'DISK_FULL' })
+        expect(accepted.length).toBeGreaterThan(20)
+        // Others fill what is left.
+        const filler = join(disk, 'filler')
+        try {
+          writeFileSync(filler, Buffer.alloc(48 * 2 ** 20))
+        } catch {
+          // That is the point.
+        }
+        await expect(queue.publish(message('one more', 900_000))).rejects.toMatchObject({ code: 'DISK_FULL' })
+        rmSync(filler, { force: true })
+        const seen: string[] = []
+        await until(async () => {
+          const { deliveries } = await queue.take('call.test.fn', 100)
+          for (const delivery of deliveries) {
+            seen.push((JSON.parse(delivery.head) as { id: string }).id)
+            delivery.ack()
+          }
+          return seen.length >= accepted.length
+        })
+        expect(seen).toEqual(accepted)
+        await until(async () => (await queue.depths()).size === 0)
+        expect(await queue.publish(message('again', 900_000))).toMatchObject({ duplicate: false })
+      } finally {
+        execFileSync('umount', ['-l', disk])
+      }
+    },
+  )
+
+  test.skipIf(process.getuid?.() !== 0)(
+    'a disk that others fill stops the queue, loses nothing, and lets it go on when there is room',
+    { timeout: 60_000 },
+    async () => {
+      await using folder = await makeFolder()
+      const disk = join(folder.path, 'disk')
+      mkdirSync(disk)
+      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=48m', 'tmpfs', disk])
+      try {
+        const server = new NatsServer({ folder: join(disk, 'nats'), program, log: silentLog })
+        await using queue = new NatsQueue({
+          source: server,
+          instance: 'full',
+          dedupeMs: 60_000,
+          log: silentLog,
+        })
+        const accepted: string[] = []
+        const publish = async (id: string): Promise<void> => {
+          await queue.publish(message(id, 200_000))
+          accepted.push(id)
+        }
+        await publish('before')
+        const filler = join(disk, 'filler')
+        try {
+          writeFileSync(filler, Buffer.alloc(48 * 2 ** 20))
+        } catch {
+          // That is the point.
+        }
+        let refusal: unknown
+        for (let i = 0; i < 10 && refusal === undefined; i++)
+          refusal = await publish(`full-${i}`).then(
+            () => undefined,
+            (error: unknown) => error,
+          )
+        expect((refusal as FaasError).code).toMatch(/^(DISK_FULL|QUEUE_UNAVAILABLE)$/)
+        rmSync(filler, { force: true })
+        await until(
+          () =>
+            publish('after').then(
+              () => true,
+              () => false,
+            ),
+          { everyMs: 200 },
+        )
+        const seen = new Set<string>()
+        await until(async () => {
+          const { deliveries } = await queue.take('call.test.fn', 100)
+          for (const delivery of deliveries) {
+            seen.add((JSON.parse(delivery.head) as { id: string }).id)
+            delivery.ack()
+          }
+          return accepted.every((id) => seen.has(id))
+        })
+      } finally {
+        execFileSync('umount', ['-l', disk])
+      }
+    },
+  )
+})
+
+test('a server of somebody else is used by its address; without JetStream it says so', async () => {
+  await using folder = await makeFolder()
+  const ports = join(folder.path, 'ports')
+  mkdirSync(ports)
+  const start = async (...more: string[]): Promise<{ url: string; stop: () => void }> => {
+    const child = spawn(
+      program,
+      [
+        '-a',
+        '127.0.0.1',
+        '-p',
+        '-1',
+        '--ports_file_dir',
+        ports,
+        '--user',
+        'me',
+        '--pass',
+        'it is me',
+        ...more,
+      ],
+      { stdio: 'ignore' },
+    )
+    const file = join(ports, `nats-server_${child.pid ?? 0}.ports`)
+    const text = await until(() => {
+      try {
+        return (JSON.parse(readFileSync(file, 'utf8')) as { nats: string[] }).nats[0]
+      } catch {
+        return undefined
+      }
+    })
+    return { url: text.replace('nats://', 'nats://me:it%20is%20me@'), stop: () => void child.kill() }
+  }
+  const plain = await start()
+  {
+    await using queue = new NatsQueue({
+      source: externalSource(plain.url),
+      instance: 'plain',
+      dedupeMs: 60_000,
+      log: silentLog,
+    })
+    const problem = await until(() => queue.problem)
+    expect(problem).toMatchObject({
+      code: 'QUEUE_UNAVAILABLE',
+      remedy: expect.stringContaining('JetStream') as string,
+    })
+    expect(problem.message).not.toContain('it is me')
+  }
+  plain.stop()
+  const full = await start('-js', '-sd', join(folder.path, 'js'))
+  {
+    await using queue = new NatsQueue({
+      source: externalSource(full.url),
+      instance: 'one',
+      dedupeMs: 60_000,
+      log: silentLog,
+    })
+    await using other = new NatsQueue({
+      source: externalSource(full.url),
+      instance: 'two',
+      dedupeMs: 60_000,
+      log: silentLog,
+    })
+    const same = { lane: 'call.a.b', id: 'x', head: '{}', body: new Uint8Array(0) }
+    expect(await queue.publish(same)).toMatchObject({ duplicate: false })
+    expect(await other.publish(same)).toMatchObject({ duplicate: false })
+    expect((await queue.depths()).get('call.a.b')).toBe(1)
+  }
+  full.stop()
+})
+
+test.each(['http://127.0.0.1', 'nats://', '::::'])('%j is no address of a NATS server', (text) => {
+  expect(() => externalSource(text)).toThrow(/accepted is nats:\/\/HOST:PORT/)
+})
+
+/** Where others keep the machine busy, times say nothing. */
+function isBusy(): boolean {
+  return loadavg()[0]! > cpus().length
+}
