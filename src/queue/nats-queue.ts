@@ -73,7 +73,10 @@ export class NatsQueue implements Queue {
       log,
       prepare: (connection) => this.#prepare(connection),
     })
-    this.#publisher = new Publisher(this.#link, (reason) => this.#distrust(reason))
+    this.#publisher = new Publisher(this.#link, {
+      distrust: (reason) => this.#distrust(reason),
+      shortage: () => source.shortage(),
+    })
     this.#link.watch((isUp) => {
       if (!isUp) this.#detach()
     })
@@ -181,7 +184,7 @@ export class NatsQueue implements Queue {
       this.#oldPosition = (await streams.info(this.#stream)).state.last_seq
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error)
-      if (/jetstream|no responders/i.test(reason)) this.#distrust(reason)
+      if (/jetstream|no responders|timeout/i.test(reason)) this.#distrust(reason)
       throw error
     }
     this.#consumers.clear()

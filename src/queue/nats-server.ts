@@ -8,6 +8,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statfsSync,
   statSync,
   writeFileSync,
 } from 'node:fs'
@@ -41,6 +42,10 @@ const LONGEST_PAUSE_MS = 10_000
 const GOOD_RUN_MS = 10_000
 /** Of the free space, what messages may take. */
 const SHARE_OF_DISK = 0.8
+/** What is left on the disk when no more is accepted: the server has to write of what it delivers, too. */
+const LEFT_BYTES = 8 * 2 ** 20
+const LOOK_AT_DISK_MS = 200
+const DISTRUST_LIMIT_MS = 2000
 
 /** The `nats-server` on the PATH, and where packages put it; undefined when there is none. */
 export function findNatsServer(env: Readonly<Record<string, string | undefined>>): string | undefined {
@@ -71,6 +76,8 @@ export class NatsServer implements NatsSource {
   /** Where it answers, why it does not, or, while it starts, neither. */
   #state: NatsAddress | FaasError | undefined
   readonly #waiting = new Set<() => void>()
+  #lookedAt = 0
+  #shortage: FaasError | undefined
 
   constructor(options: NatsServerOptions) {
     this.#options = options
@@ -101,7 +108,32 @@ export class NatsServer implements NatsSource {
   distrust(reason: string): void {
     if (!this.#child || this.#stopping.signal.aborted) return
     this.#options.log.warn(`the NATS server is started afresh: ${reason}`)
-    this.#child.kill('SIGTERM')
+    const child = this.#child
+    child.kill('SIGTERM')
+    // A server that hangs does not end when it is asked to.
+    setTimeout(() => child.kill('SIGKILL'), DISTRUST_LIMIT_MS).unref()
+  }
+
+  shortage(): FaasError | undefined {
+    const now = Date.now()
+    if (now - this.#lookedAt < LOOK_AT_DISK_MS) return this.#shortage
+    this.#lookedAt = now
+    this.#shortage = this.#lookAtDisk()
+    return this.#shortage
+  }
+
+  /** A server that meets a full disk stops answering (2.9), and what it had not written yet is lost: it must not. */
+  #lookAtDisk(): FaasError | undefined {
+    try {
+      const { bavail, bsize } = statfsSync(this.#options.folder)
+      if (bavail * bsize > LEFT_BYTES) return undefined
+    } catch {
+      return undefined
+    }
+    return new FaasError('DISK_FULL', {
+      message: `the queue has no space left: less than ${LEFT_BYTES / 2 ** 20} MiB are free at ${this.#options.folder}`,
+      remedy: 'Free some space there; queued calls are kept, and async calls go on by themselves then.',
+    })
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

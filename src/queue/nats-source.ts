@@ -17,6 +17,8 @@ export interface NatsSource extends AsyncDisposable {
   address(signal: AbortSignal): Promise<NatsAddress>
   /** Told that the server answers, but does not do its work: one of ours is started afresh. */
   distrust(reason: string): void
+  /** DISK_FULL when there is no room to write to any more; of a server of somebody else, nobody knows. */
+  shortage(): FaasError | undefined
 }
 
 /** A server that somebody else looks after: `nats://user:password@host:4222,nats://token@host2`. BAD_CONFIG. */
@@ -36,6 +38,7 @@ export function externalSource(text: string): NatsSource {
     description: `NATS at ${address.servers.join(', ')}`,
     address: () => Promise.resolve(address),
     distrust: () => undefined,
+    shortage: () => undefined,
     [Symbol.asyncDispose]: () => Promise.resolve(),
   }
 }
@@ -46,6 +49,7 @@ export function noSource(problem: FaasError): NatsSource {
     description: problem.message,
     address: () => Promise.reject(problem),
     distrust: () => undefined,
+    shortage: () => undefined,
     [Symbol.asyncDispose]: () => Promise.resolve(),
   }
 }

@@ -3,6 +3,7 @@ import type { Msg, MsgHdrs, NatsConnection } from '@nats-io/transport-node'
 import { FaasError } from '../core/errors.ts'
 import type { Published } from '../core/queue.ts'
 import type { NatsLink } from './nats-link.ts'
+import type { NatsSource } from './nats-source.ts'
 
 /** A message for one subject of a stream. */
 export interface Outgoing {
@@ -38,7 +39,7 @@ class Unanswered extends Error {}
  */
 export class Publisher {
   readonly #link: NatsLink
-  readonly #onNoStream: (reason: string) => void
+  readonly #source: Pick<NatsSource, 'distrust' | 'shortage'>
   readonly #waiting = new Map<string, Waiting>()
   readonly #outbox: {
     readonly connection: NatsConnection
@@ -50,10 +51,10 @@ export class Publisher {
   #next = 0
   #timer: NodeJS.Timeout | undefined
 
-  /** `onNoStream` is told when the server answers that nobody keeps messages there. */
-  constructor(link: NatsLink, onNoStream: (reason: string) => void) {
+  /** `source` is told when its server does not do what it is there for. */
+  constructor(link: NatsLink, source: Pick<NatsSource, 'distrust' | 'shortage'>) {
     this.#link = link
-    this.#onNoStream = onNoStream
+    this.#source = source
   }
 
   /** Listens for answers on a connection that has just been made. */
@@ -80,6 +81,8 @@ export class Publisher {
 
   /** Resolves once JetStream has it. QUEUE_UNAVAILABLE, DISK_FULL. */
   async publish(outgoing: Outgoing): Promise<Published> {
+    const shortage = this.#source.shortage()
+    if (shortage) throw shortage
     const deadline = Date.now() + PATIENCE_MS
     for (;;) {
       const connection = this.#link.connection ?? (await this.#link.connected(deadline - Date.now()))
@@ -88,7 +91,7 @@ export class Publisher {
       } catch (error) {
         if (!(error instanceof Unanswered)) throw error
         if (Date.now() > deadline) throw unavailable(error)
-        if (error.cause === 'nobody') this.#onNoStream(error.message)
+        if (error.cause === 'useless') this.#source.distrust(error.message)
         // A closed connection is seen a moment later than what failed on it.
         await new Promise((resolve) => setTimeout(resolve, 20))
       }
@@ -126,7 +129,7 @@ export class Publisher {
     for (const [key, { since, reject }] of this.#waiting) {
       if (since > oldest) break
       this.#waiting.delete(key)
-      reject(new Unanswered(`NATS did not answer within ${ACK_LIMIT_MS / 1000} s`))
+      reject(new Unanswered(`NATS did not answer within ${ACK_LIMIT_MS / 1000} s`, { cause: 'useless' }))
     }
     if (this.#waiting.size > 0) return
     clearInterval(this.#timer)
@@ -152,7 +155,7 @@ function settle({ resolve, reject }: Waiting, error: Error | null, message: Msg)
   }
   if (message.data.length === 0) {
     // Nobody listens on the subject: JetStream is off, or the stream is gone.
-    reject(new Unanswered('NATS has no stream for it: JetStream may be switched off', { cause: 'nobody' }))
+    reject(new Unanswered('NATS has no stream for it: JetStream may be switched off', { cause: 'useless' }))
     return
   }
   const ack = JSON.parse(Buffer.from(message.data).toString('utf8')) as PubAck
@@ -164,7 +167,7 @@ function refusal({ err_code: code, description = 'no reason given' }: NonNullabl
   if (code !== undefined && FULL.has(code)) return diskFull(description)
   // JetStream is being switched off, or has just been.
   if (code === 10039 || code === 10076 || code === 10008)
-    return new Unanswered(`JetStream: ${description}`, { cause: 'nobody' })
+    return new Unanswered(`JetStream: ${description}`, { cause: 'useless' })
   return new FaasError('QUEUE_UNAVAILABLE', {
     message: `NATS refused the message: ${description}`,
     remedy: 'See the log of the NATS server.',

@@ -29,6 +29,7 @@ async function useServer(more: { ackWaitMs?: number } = {}) {
     description: 'a server',
     address: (signal) => server.address(signal),
     distrust: (reason) => server.distrust(reason),
+    shortage: () => server.shortage(),
     [Symbol.asyncDispose]: () => Promise.resolve(),
   }
   const queues: NatsQueue[] = []
