@@ -14,7 +14,7 @@ import { forwardedRequest } from './forwarded-headers.ts'
 import { splitFunctionPath } from './function-path.ts'
 import type { FunctionPath } from './function-path.ts'
 import { awaitedBody, bytesOf, hasBody, whenBodyBegins } from './request-body.ts'
-import { protocolsForFunction } from './upgrade.ts'
+import { protocolsForFunction, whenAnswered } from './upgrade.ts'
 
 export interface DataPlaneOptions {
   readonly invoker: Invoker
@@ -61,21 +61,34 @@ export class DataPlane {
     return true
   }
 
-  /** True when a function was asked to go on in another protocol; false is an ordinary request that says it could. */
-  upgrade(request: IncomingMessage, socket: Socket, first: Uint8Array): boolean {
-    const target = splitFunctionPath(request.url ?? '')
-    const upgrade = protocolsForFunction(request)
-    if (!target || upgrade === undefined) return false
+  /** For a request that offers another protocol. `decline`: to serve it as if it had not, when it is for no function. */
+  upgrade(request: IncomingMessage, socket: Socket, first: Uint8Array, decline: () => void): void {
+    this.#tunnels.add(socket)
+    socket.once('close', () => this.#tunnels.delete(socket))
+    whenAnswered(socket, () => {
+      const target = splitFunctionPath(request.url ?? '')
+      const upgrade = protocolsForFunction(request)
+      if (target && upgrade !== undefined) this.#openTunnel(request, socket, first, target, upgrade)
+      else {
+        this.#tunnels.delete(socket)
+        decline()
+      }
+    })
+  }
+
+  #openTunnel(
+    request: IncomingMessage,
+    socket: Socket,
+    first: Uint8Array,
+    target: FunctionPath,
+    upgrade: string,
+  ): void {
     const response = new ServerResponse(request)
     response.shouldKeepAlive = false
     response.assignSocket(socket)
     response.once('finish', () => socket.destroySoon())
-    // Its end is heard of through `gone`; without a listener it would be the program's.
-    socket.on('error', () => undefined)
-    this.#tunnels.add(socket)
-    socket.once('close', () => this.#tunnels.delete(socket))
     const facts = this.#admit(request, response, target)
-    if (!facts) return true
+    if (!facts) return
     const call = new TunnelCall(response, socket, facts)
     // Somebody has to read, or nobody hears of a caller who leaves while a replica is waited for.
     socket.on('readable', () => undefined)
@@ -89,7 +102,6 @@ export class DataPlane {
       body: bytesOf(socket, first),
       upgrade,
     })
-    return true
   }
 
   /** Waits until the tunnels have ended, at most `limitMs`, and closes the rest. */

@@ -3,7 +3,7 @@ import type { IncomingMessage, RequestListener, Server } from 'node:http'
 import type { Socket } from 'node:net'
 import type { DataPlane } from './data-plane.ts'
 import { INTERNAL_HEADER, INTERNAL_VALUE } from './failure.ts'
-import { serveWithoutUpgrade } from './upgrade.ts'
+import { serveWithoutUpgrade, whenAnswered } from './upgrade.ts'
 
 /** Request headers may be this long (contract 1.1). */
 const MAX_HEADER_BYTES = 2 ** 20
@@ -29,11 +29,11 @@ export function makeHttpServer(dataPlane: DataPlane, control: RequestListener): 
     control(request, response)
   })
   server.on('upgrade', (request, socket: Socket, first) => {
-    if (!dataPlane.upgrade(request, socket, first)) serveWithoutUpgrade(server, request, socket, first)
+    dataPlane.upgrade(request, socket, first, () => serveWithoutUpgrade(server, request, socket, first))
   })
-  server.on('connect', (_request: IncomingMessage, socket: Socket) =>
-    refuse(socket, '405 Method Not Allowed'),
-  )
+  server.on('connect', (_request: IncomingMessage, socket: Socket) => {
+    whenAnswered(socket, () => refuse(socket, '405 Method Not Allowed'))
+  })
   server.on(
     'clientError',
     (error: Error & { code?: string }, socket: Socket & { _httpMessage?: unknown }) => {

@@ -74,6 +74,12 @@ const raw: MemoryImage = {
 
 /** Knows of no other protocol. */
 const deaf: MemoryImage = { listener: raw.listener }
+/** Answers late, and with more than a connection buffers. */
+const slow: MemoryImage = {
+  listener: () => (_request, response) => {
+    setTimeout(() => response.end('a'.repeat(10 * 2 ** 20)), 50)
+  },
+}
 /** Does not get ready. */
 const never: MemoryImage = {
   listener: raw.listener,
@@ -90,11 +96,15 @@ describe('a tunnel', () => {
   let platform: TestApp
   let port: number
   beforeAll(async () => {
-    platform = await useApp({ echo, raw, deaf, never }, { upstreamTimeout: '1s', drainTimeout: '300ms' })
+    platform = await useApp(
+      { echo, raw, deaf, slow, never },
+      { upstreamTimeout: '1s', drainTimeout: '300ms' },
+    )
     port = platform.port
     await platform.deploy('ws', 'echo')
     await platform.deploy('raw', 'raw')
     await platform.deploy('deaf', 'deaf')
+    await platform.deploy('slow', 'slow')
   })
   afterAll(() => platform[Symbol.asyncDispose]())
 
@@ -186,6 +196,27 @@ describe('a tunnel', () => {
     second.write('still here')
     second.socket.end()
     await soon(() => seen.open === 0, 'the end of both directions')
+  })
+
+  test('that is asked for before an earlier answer is out waits for that', async () => {
+    const slow = lines('GET /function/slow HTTP/1.1', 'Host: me')
+    using caller = rawCaller(port, slow + slow + upgrade('raw'))
+    const text = await caller.sees(/hello$/)
+    expect(text.match(/HTTP\/1\.1 \d+|a{100}(?!a)|hello/g)).toEqual([
+      'HTTP/1.1 200',
+      'a'.repeat(100),
+      'HTTP/1.1 200',
+      'a'.repeat(100),
+      'HTTP/1.1 101',
+      'hello',
+    ])
+    using other = rawCaller(
+      port,
+      slow + lines('GET /function/raw HTTP/1.1', 'Host: me', 'Connection: Upgrade', 'Upgrade: h2c'),
+    )
+    expect(await other.sees(/plain GET {2}-/)).toMatch(/HTTP\/1\.1 200[^]*aaa[^]*HTTP\/1\.1 200/)
+    using third = rawCaller(port, slow + lines('CONNECT me:80 HTTP/1.1', 'Host: me'))
+    expect(await third.closed()).toMatch(/HTTP\/1\.1 200[^]*aaa[^]*HTTP\/1\.1 405/)
   })
 
   test('waits for a side that reads slowly: nothing piles up', async () => {

@@ -1,4 +1,4 @@
-import type { IncomingMessage, Server } from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { hasBody } from './request-body.ts'
 
@@ -12,6 +12,30 @@ export function protocolsForFunction(request: IncomingMessage): string | undefin
   if (hasBody(request)) return undefined
   const names = (request.headers.upgrade ?? '').split(',').map((name) => name.trim())
   return names.filter((name) => name !== '' && !/^(h2c?|http\/.*)$/i.test(name)).join(', ') || undefined
+}
+
+/**
+ * Runs `then` once the answers of earlier requests on this connection are out: a caller that pipelines has not waited for
+ * them. Not at all when the connection ends before. Node has taken its listeners off by now, those of earlier answers too.
+ */
+export function whenAnswered(
+  socket: Socket & { _httpMessage?: ServerResponse | null },
+  then: () => void,
+): void {
+  // Its end is heard of through `close`; without a listener an error would be the program's.
+  socket.on('error', () => undefined)
+  const onDrain = (): void => void socket._httpMessage?.emit('drain')
+  socket.on('drain', onDrain)
+  next()
+  function next(): void {
+    const answer = socket._httpMessage
+    if (answer && !socket.destroyed) {
+      answer.once('close', next)
+      return
+    }
+    socket.off('drain', onDrain)
+    if (!socket.destroyed) then()
+  }
 }
 
 /**
