@@ -5,12 +5,14 @@ import { expect, test } from 'vitest'
 import { until } from '../../test/support/until.ts'
 import { batchedText } from './batched-text.ts'
 
+const asItIs = (text: string): string => text
+
 test('texts that come together go out together, in their order and whole', async () => {
   async function* texts(): AsyncGenerator<string> {
     for (let number = 0; number < 50_000; number++) yield await Promise.resolve(`line ${number}\n`)
   }
   const chunks: string[] = []
-  for await (const chunk of batchedText(texts())) chunks.push(String(chunk))
+  for await (const chunk of batchedText(texts(), asItIs)) chunks.push(String(chunk))
   expect(chunks.join('')).toBe(Array.from({ length: 50_000 }, (_, number) => `line ${number}\n`).join(''))
   expect(chunks.length).toBeLessThan(50)
 })
@@ -20,7 +22,7 @@ test('a text with nothing after it goes out at once', async () => {
     yield 'one\n'
     await new Promise(() => undefined)
   }
-  const stream = batchedText(texts())
+  const stream = batchedText(texts(), asItIs)
   const [chunk] = (await once(stream, 'data')) as [Buffer]
   expect(String(chunk)).toBe('one\n')
   stream.destroy()
@@ -31,7 +33,7 @@ test('a reader that does not read stops the source, and gets everything when it 
   async function* texts(): AsyncGenerator<string> {
     while (given < 10_000) yield await Promise.resolve(`${given++}${'x'.repeat(1000)}\n`)
   }
-  const stream = batchedText(texts())
+  const stream = batchedText(texts(), asItIs)
   let steady = -1
   await until(() => {
     const isSteady = given > 0 && given === steady
@@ -61,7 +63,7 @@ test('closing the stream ends the source; a source that fails ends the stream wi
       ended = true
     }
   }
-  const stream = batchedText(endless())
+  const stream = batchedText(endless(), asItIs)
   await once(stream, 'readable')
   stream.destroy()
   await until(() => ended)
@@ -69,6 +71,6 @@ test('closing the stream ends the source; a source that fails ends the stream wi
     await Promise.resolve()
     throw new Error('the engine went away')
   }
-  const [error] = (await once(batchedText(failing()), 'error')) as [Error]
+  const [error] = (await once(batchedText(failing(), asItIs), 'error')) as [Error]
   expect(error.message).toBe('the engine went away')
 })

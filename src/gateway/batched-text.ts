@@ -4,24 +4,26 @@ import { Readable } from 'node:stream'
 const BATCH_CHARACTERS = 64 * 1024
 
 /**
- * Texts as a stream: each goes out in the turn in which it comes, together with what else comes in it, because a packet
+ * Items as a stream of texts: each goes out in the turn in which it comes, together with what else comes in it, because a packet
  * for each of ten thousand lines a second is most of their cost. A slow reader makes the source wait. Closing the stream
  * ends the source.
  */
-export function batchedText(texts: AsyncIterator<string, unknown>): Readable {
-  return new BatchedText(texts)
+export function batchedText<T>(items: AsyncIterator<T, unknown>, write: (item: T) => string): Readable {
+  return new BatchedText(items, write)
 }
 
-class BatchedText extends Readable {
-  readonly #texts: AsyncIterator<string, unknown>
+class BatchedText<T> extends Readable {
+  readonly #items: AsyncIterator<T, unknown>
+  readonly #write: (item: T) => string
   #pending = ''
   #flushIsDue = false
   #isFull = false
   #onSpace: (() => void) | undefined
 
-  constructor(texts: AsyncIterator<string, unknown>) {
+  constructor(items: AsyncIterator<T, unknown>, write: (item: T) => string) {
     super({ highWaterMark: BATCH_CHARACTERS })
-    this.#texts = texts
+    this.#items = items
+    this.#write = write
     this.#pump().catch((error: unknown) =>
       this.destroy(error instanceof Error ? error : new Error(String(error))),
     )
@@ -35,7 +37,7 @@ class BatchedText extends Readable {
   override _destroy(error: Error | null, done: (error: Error | null) => void): void {
     this.#onSpace?.()
     const end = (): void => done(error)
-    Promise.resolve(this.#texts.return?.()).then(end, end)
+    Promise.resolve(this.#items.return?.()).then(end, end)
   }
 
   get #mustWait(): boolean {
@@ -44,10 +46,10 @@ class BatchedText extends Readable {
 
   async #pump(): Promise<void> {
     for (;;) {
-      const next = await this.#texts.next()
+      const next = await this.#items.next()
       if (this.destroyed) return
       if (next.done === true) break
-      this.#pending += next.value
+      this.#pending += this.#write(next.value)
       if (this.#pending.length >= BATCH_CHARACTERS) this.#flush()
       else this.#flushSoon()
       while (this.#mustWait)

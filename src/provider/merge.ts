@@ -14,8 +14,13 @@ interface Cursor<T> {
   index: number
 }
 
+/** So many items are given out together. */
+const BATCH_ITEMS = 500
+
 /** Merges sources that end, each in the order of its times, into one such order. Holds one batch of each at a time. */
-export async function* mergeSorted<T extends Stamped>(sources: readonly Batches<T>[]): AsyncGenerator<T> {
+export async function* mergeSorted<T extends Stamped>(
+  sources: readonly Batches<T>[],
+): AsyncGenerator<readonly T[]> {
   const cursors: Cursor<T>[] = []
   try {
     for (const source of sources) {
@@ -28,14 +33,20 @@ export async function* mergeSorted<T extends Stamped>(sources: readonly Batches<
         if (await refill(cursor)) open.add(cursor)
       }),
     )
+    let batch: T[] = []
     while (open.size > 0) {
       let first: Cursor<T> | undefined
       for (const cursor of open) if (first === undefined || headOf(cursor) < headOf(first)) first = cursor
-      if (first === undefined) return
-      yield first.batch[first.index] as T
+      if (first === undefined) break
+      batch.push(first.batch[first.index] as T)
       first.index++
+      if (batch.length >= BATCH_ITEMS) {
+        yield batch
+        batch = []
+      }
       if (first.index >= first.batch.length && !(await refill(first))) open.delete(first)
     }
+    if (batch.length > 0) yield batch
   } finally {
     await Promise.allSettled(cursors.map(async ({ iterator }) => iterator.return?.()))
   }
@@ -58,13 +69,44 @@ async function refill<T>(cursor: Cursor<T>): Promise<boolean> {
 }
 
 /** The last `count` of the items. */
-export async function* lastOf<T>(items: AsyncIterable<T>, count: number): AsyncGenerator<T> {
+export async function* lastOf<T>(batches: Batches<T>, count: number): AsyncGenerator<readonly T[]> {
   let kept: T[] = []
-  for await (const item of items) {
-    kept.push(item)
-    if (kept.length > 2 * count + 100) kept = kept.slice(-count)
+  for await (const batch of batches) {
+    kept.push(...batch)
+    if (kept.length > 2 * count + BATCH_ITEMS) kept = kept.slice(-count)
   }
-  yield* kept.slice(-count)
+  yield kept.slice(-count)
+}
+
+/**
+ * The items of batches, one by one. By hand: of ten thousand items a second, each step through a generator is a good
+ * part of the cost.
+ */
+export function oneByOne<T>(batches: AsyncGenerator<readonly T[]>): AsyncIterableIterator<T> {
+  let batch: readonly T[] = []
+  let index = 0
+  const more = async (): Promise<IteratorResult<T>> => {
+    for (;;) {
+      const next = await batches.next()
+      if (next.done === true) return { done: true, value: undefined }
+      batch = next.value
+      index = 0
+      if (batch.length > 0) return { done: false, value: batch[index++] as T }
+    }
+  }
+  return {
+    next: () =>
+      index < batch.length ? Promise.resolve({ done: false, value: batch[index++] as T }) : more(),
+    return: async () => {
+      batch = []
+      index = 0
+      await batches.return(undefined)
+      return { done: true, value: undefined }
+    },
+    [Symbol.asyncIterator]() {
+      return this
+    },
+  }
 }
 
 /** Kept for a slow reader; beyond that the sources wait, so that memory stays bounded. Characters. */
@@ -76,7 +118,7 @@ const HOLD_MS = 20
  * Merges sources as their items come, in the order of their times where those are close. Sources may be added while it
  * runs; it ends when it was closed and all of them have ended. A source that fails ends it with its error.
  */
-export class LiveMerge<T extends Stamped> implements AsyncIterable<T> {
+export class LiveMerge<T extends Stamped> implements AsyncIterable<readonly T[]> {
   #items: T[] = []
   #size = 0
   /** Where the waiting items come from. */
@@ -130,7 +172,7 @@ export class LiveMerge<T extends Stamped> implements AsyncIterable<T> {
     this.#wake?.()
   }
 
-  async *[Symbol.asyncIterator](): AsyncGenerator<T> {
+  async *[Symbol.asyncIterator](): AsyncGenerator<readonly T[]> {
     try {
       for (;;) {
         if (this.#items.length > 0 && this.#running > 1) await pause(systemClock, HOLD_MS)
@@ -142,7 +184,7 @@ export class LiveMerge<T extends Stamped> implements AsyncIterable<T> {
         this.#origins.clear()
         if (isMixed)
           items.sort((a, b) => (a.timestamp < b.timestamp ? -1 : a.timestamp > b.timestamp ? 1 : 0))
-        yield* items
+        if (items.length > 0) yield items
         // Only now: what waits in the sources and what is being read together stay within the bound.
         for (const resume of this.#waitingForSpace.splice(0)) resume()
         if (this.#items.length > 0) continue

@@ -279,11 +279,8 @@ describeDocker('logs of functions', () => {
     const fn = await printing()
     const gone = new AbortController()
     const server = createServer((_request, response) => {
-      const lines = provider.logs({ ref: fn, follow: true }, gone.signal)
-      async function* texts(): AsyncGenerator<string> {
-        for await (const { text } of lines) yield `${text}\n`
-      }
-      batchedText(texts()).pipe(response)
+      const lines = provider.logs({ ref: fn, follow: true }, gone.signal)[Symbol.asyncIterator]()
+      batchedText(lines, ({ text }) => `${text}\n`).pipe(response)
     })
     const answer = await ask(server)
     // Long enough for the engine to begin new files; then it reads, in gulps.

@@ -2,7 +2,7 @@ import type Router from '@koa/router'
 import { pause, systemClock } from '../../core/clock.ts'
 import { FaasError } from '../../core/errors.ts'
 import type { FunctionRef } from '../../core/function.ts'
-import type { LogLine, LogQuery, Provider } from '../../core/provider.ts'
+import type { LogQuery, Provider } from '../../core/provider.ts'
 import { batchedText } from '../batched-text.ts'
 import { queryValue } from '../body.ts'
 import { writeLogLine } from '../wire.ts'
@@ -33,22 +33,18 @@ export function logRoutes(router: Router, provider: Provider, stopping: AbortSig
     }
     const gone = new AbortController()
     ctx.res.once('close', () => gone.abort())
-    const texts = logTexts(provider.logs(query, AbortSignal.any([gone.signal, stopping])))
-    const first = texts.next()
+    const lines = provider.logs(query, AbortSignal.any([gone.signal, stopping]))[Symbol.asyncIterator]()
+    const first = lines.next()
     // Both sides may fail later, when nobody waits here any more; the stream then says so.
     await Promise.race([first, pause(systemClock, HEAD_MS, gone.signal)])
     ctx.type = 'application/x-ndjson'
-    ctx.body = batchedText(startingWith(first, texts))
+    ctx.body = batchedText(startingWith(first, lines), writeLogLine)
     ctx.flushHeaders()
   })
 }
 
-async function* logTexts(lines: AsyncIterable<LogLine>): AsyncGenerator<string> {
-  for await (const line of lines) yield writeLogLine(line)
-}
-
 /** An iterator whose first item was asked for already. */
-function startingWith<T>(first: Promise<IteratorResult<T>>, rest: AsyncGenerator<T>): AsyncIterator<T> {
+function startingWith<T>(first: Promise<IteratorResult<T>>, rest: AsyncIterator<T>): AsyncIterator<T> {
   let next: Promise<IteratorResult<T>> | undefined = first
   return {
     next: () => {
@@ -56,7 +52,7 @@ function startingWith<T>(first: Promise<IteratorResult<T>>, rest: AsyncGenerator
       next = undefined
       return item
     },
-    return: () => rest.return(undefined),
+    return: async () => rest.return?.() ?? { done: true, value: undefined },
   }
 }
 

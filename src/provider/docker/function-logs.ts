@@ -7,7 +7,7 @@ import { LABEL } from '../../docker/labels.ts'
 import { ContainerOutput } from '../../docker/logs.ts'
 import type { OutputQuery } from '../../docker/logs.ts'
 import type { RawLine } from '../../docker/log-frames.ts'
-import { lastOf, LiveMerge, mergeSorted } from '../merge.ts'
+import { lastOf, LiveMerge, mergeSorted, oneByOne } from '../merge.ts'
 import { PLATFORM_INSTANCE } from './log-archive.ts'
 import type { LogArchive } from './log-archive.ts'
 import { makePlatformLines, withHints } from './platform-lines.ts'
@@ -59,7 +59,11 @@ export class FunctionLogs {
   }
 
   /** See Provider.logs. */
-  async *read(query: LogQuery, signal: AbortSignal): AsyncGenerator<LogLine> {
+  read(query: LogQuery, signal: AbortSignal): AsyncIterableIterator<LogLine> {
+    return oneByOne(this.#batches(query, signal))
+  }
+
+  async *#batches(query: LogQuery, signal: AbortSignal): AsyncGenerator<readonly LogLine[]> {
     if (!query.follow) {
       yield* this.#past(query, await this.#sources(query), signal)
       return
@@ -87,9 +91,9 @@ export class FunctionLogs {
     try {
       const sources = await this.#sources(query)
       for (const { id } of sources.replicas) known.add(id)
-      for await (const line of this.#past(query, sources, either)) {
-        if (line.instance === PLATFORM_INSTANCE) lastNote = line.timestamp
-        yield line
+      for await (const lines of this.#past(query, sources, either)) {
+        lastNote = lines.findLast((line) => line.instance === PLATFORM_INSTANCE)?.timestamp ?? lastNote
+        yield lines
       }
       for (const replica of sources.replicas) live.add(replica.live(either))
       yield* live
@@ -100,14 +104,13 @@ export class FunctionLogs {
     }
   }
 
-  async *#past(
-    query: LogQuery,
+  #past(
+    { tail = 0 }: LogQuery,
     { replicas, gone }: LogSources,
     signal: AbortSignal,
-  ): AsyncGenerator<LogLine> {
+  ): AsyncGenerator<readonly LogLine[]> {
     const lines = mergeSorted([...replicas.map((one) => one.past(signal)), ...gone])
-    if (query.tail === undefined || query.tail <= 0) yield* lines
-    else yield* lastOf(lines, query.tail)
+    return tail <= 0 ? lines : lastOf(lines, tail)
   }
 
   async #sources(query: LogQuery): Promise<LogSources> {
