@@ -256,6 +256,53 @@ export const COMMANDS: readonly Group[] = [
         ],
       },
       {
+        name: 'calls',
+        summary: 'what became of async calls',
+        load: async () => (await import('./commands/calls.ts')).calls,
+      },
+      {
+        name: 'queue',
+        summary: 'async calls that wait, or were given up',
+        commands: [
+          {
+            name: 'list',
+            aliases: ['ls'],
+            summary: 'what is queued, function by function; dead letters',
+            load: async () => (await import('./commands/queue.ts')).queueList,
+          },
+          {
+            name: 'show',
+            summary: 'show a dead letter with all its attempts',
+            load: async () => (await import('./commands/queue.ts')).queueShow,
+          },
+          {
+            name: 'retry',
+            summary: 'make dead calls again',
+            load: async () => (await import('./commands/queue.ts')).queueRetry,
+          },
+          {
+            name: 'purge',
+            summary: 'forget dead calls, or cancel queued ones',
+            load: async () => (await import('./commands/queue.ts')).queuePurge,
+          },
+          {
+            name: 'pause',
+            summary: 'take no more calls of a function or a queue',
+            load: async () => (await import('./commands/queue.ts')).queuePause,
+          },
+          {
+            name: 'resume',
+            summary: 'go on where pause stopped',
+            load: async () => (await import('./commands/queue.ts')).queueResume,
+          },
+          {
+            name: 'cancel',
+            summary: 'end a call that has not ended',
+            load: async () => (await import('./commands/queue.ts')).queueCancel,
+          },
+        ],
+      },
+      {
         name: 'ready',
         summary: 'wait until the gateway or a function is ready',
         load: async () => (await import('./commands/ready.ts')).ready,

@@ -178,6 +178,26 @@ export class GatewayClient {
     yield* readJsonLines(answer.body) as AsyncGenerator<StampedEvent>
   }
 
+  /** What a route of faasdock's own tells. */
+  async read(path: string, query?: Readonly<Record<string, string | undefined>>): Promise<unknown> {
+    const answer = await this.#connection.ask('GET', path, { ...(query && { query }) })
+    return this.#connection.json(answer, (value) => Array.isArray(value) || isObject(value))
+  }
+
+  /** Changes something by a route of faasdock's own; what it answers, if anything. */
+  async change(method: string, path: string, json?: unknown): Promise<unknown> {
+    const answer = await this.#connection.ask(method, path, { ...(json !== undefined && { json }) })
+    const text = await readText(await this.#connection.accept(answer))
+    return text === '' ? undefined : (JSON.parse(text) as unknown)
+  }
+
+  /** Lines of JSON of a route of faasdock's own, as they come. */
+  async *follow(path: string, query: Readonly<Record<string, string | undefined>>): AsyncGenerator<unknown> {
+    const answer = await this.#connection.ask('GET', path, { query })
+    await this.#connection.accept(answer)
+    yield* readJsonLines(answer.body)
+  }
+
   async info(): Promise<WireInfo> {
     const answer = await this.#connection.ask('GET', '/system/info')
     return (await this.#connection.json(answer, isObject)) as WireInfo

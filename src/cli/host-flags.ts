@@ -13,6 +13,9 @@ export interface HostFlags {
   readonly allowedOrigin?: string
   readonly auth?: boolean
   readonly metricsPort?: string
+  readonly natsUrl?: string
+  readonly asyncMaxBody?: string
+  readonly queueLimits?: string
   readonly upstreamTimeout?: string
   readonly startTimeout?: string
   readonly parallel?: number
@@ -44,6 +47,18 @@ export function hostOptions(): Option[] {
     flag(
       '--metrics-port <port>',
       'port for metrics alone; 0 takes any that is free, "off" none (default: 8082, or the next free one) (env: FAASDOCK_METRICS_PORT)',
+    ),
+    flag(
+      '--nats-url <address>',
+      'a NATS server with JetStream for async calls, e.g. nats://127.0.0.1:4222 (default: one of our own) (env: NATS_URL)',
+    ),
+    flag(
+      '--async-max-body <size>',
+      'async calls with larger bodies are refused (default: 32Mi) (env: FAASDOCK_ASYNC_MAX_BODY)',
+    ),
+    flag(
+      '--queue-limits <limits>',
+      'async calls at once of named queues, "*" for all others, e.g. "slow=2,*=64" (default: *=128) (env: FAASDOCK_QUEUE_LIMITS)',
     ),
     flag('--data <folder>', 'where functions and secrets are kept (env: FAASDOCK_DATA)'),
     flag(

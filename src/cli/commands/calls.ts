@@ -1,0 +1,106 @@
+import { defineCommand, flag, numberFlag } from '../command.ts'
+import type { Context } from '../command.ts'
+import { findGateway } from '../gateway-for.ts'
+import { padEnd } from '../text-width.ts'
+import { tableLines } from '../table.ts'
+import { formatSpan } from '../time-words.ts'
+import type { WireCall } from '../wire-calls.ts'
+
+interface Flags {
+  readonly function?: string
+  readonly state?: string
+  readonly limit?: number
+  readonly follow?: boolean
+}
+
+/** What became of async calls: the newest, one of them, or each change as it happens. */
+export const calls = defineCommand<Flags>({
+  args: '[call-id]',
+  options: [
+    flag('--function <name>', 'calls of one function'),
+    flag(
+      '--state <states>',
+      'calls in these states, with commas: queued, running, waiting, succeeded, failed, dead, cancelled',
+    ),
+    numberFlag('--limit <n>', 'at most so many, newest first (default: 20)', 1),
+    flag('-f, --follow', 'go on with each change of a call as it happens'),
+  ],
+  examples: ['', '3f2c…', '--function m-search --state waiting,dead', '--follow --json'],
+  async run(context, [id], flags) {
+    const client = await findGateway(context, { strict: false })
+    const { print } = context
+    const query = {
+      function: flags.function,
+      namespace: flags.function && context.flags.namespace,
+      state: flags.state,
+      id,
+    }
+    if (id !== undefined && !flags.follow) {
+      const call = (await client.read(`/system/calls/${encodeURIComponent(id)}`)) as WireCall
+      if (print.json) print.value(call)
+      else for (const line of describeCall(call)) print.line(line)
+      return 0
+    }
+    // Newest last where more are to come.
+    const limit = String(flags.limit ?? 20)
+    const listed = (await client.read('/system/calls', { ...query, limit })) as WireCall[]
+    if (!flags.follow) {
+      if (print.json) print.value(listed)
+      else if (listed.length === 0) print.note('no calls')
+      else for (const line of tableLines(HEAD, listed.map(row))) print.line(line)
+      return 0
+    }
+    for (const call of listed.reverse()) show(context, call)
+    for await (const call of client.follow('/system/calls', { ...query, follow: '1' })) {
+      const one = call as WireCall
+      if (flags.state === undefined || flags.state.split(',').includes(one.state)) show(context, one)
+    }
+    return 0
+  },
+})
+
+const HEAD = ['CALL', 'FUNCTION', 'STATE', 'ATTEMPTS', 'STATUS', 'QUEUED', 'TOOK']
+
+function row(call: WireCall): string[] {
+  const { id, name, state, attempts, status, queuedAt } = call
+  return [id, name, state, String(attempts), status === undefined ? '' : String(status), queuedAt, took(call)]
+}
+
+function show({ print }: Context, call: WireCall): void {
+  if (print.json) print.record(call)
+  else print.line(row(call).filter(Boolean).join('  '))
+}
+
+function took({ queuedAt, endedAt }: WireCall): string {
+  return endedAt === undefined ? '' : formatSpan((Date.parse(endedAt) - Date.parse(queuedAt)) / 1000)
+}
+
+function describeCall(call: WireCall): string[] {
+  const { callback } = call
+  const rows: readonly (readonly [string, string | undefined])[] = [
+    ['Call', call.id],
+    ['Function', `${call.name}.${call.namespace}`],
+    ['Queue', call.queue],
+    ['Path', call.path],
+    ['State', call.state],
+    ['Status', call.status === undefined ? undefined : String(call.status)],
+    ['Problem', call.problem],
+    ['Queued', call.queuedAt],
+    ['Started', call.startedAt],
+    ['Next attempt', call.nextAttemptAt],
+    ['Ended', call.endedAt],
+    ['Attempts', String(call.attempts)],
+    ...call.history.map(
+      ({ at, status, seconds, problem }) =>
+        ['', `${at}  ${status}  ${formatSpan(seconds)}  ${problem ?? ''}`.trimEnd()] as const,
+    ),
+    [
+      'Callback',
+      callback &&
+        `${callback.state} to ${callback.url} (${callback.attempts} attempts)${callback.problem === undefined ? '' : `: ${callback.problem}`}`,
+    ],
+  ]
+  return rows.flatMap(([key, value]) =>
+    value === undefined ? [] : [`${padEnd(key === '' ? '' : `${key}:`, 14)}${value}`],
+  )
+}
