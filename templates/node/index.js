@@ -520,20 +520,15 @@ function send(call, status, headers, value, fallbackType) {
   code = validStatus(code)
   const isString = typeof body === 'string'
   let given = false
-  try {
-    Object.keys(headers).forEach((name) => {
-      const lower = name.toLowerCase()
-      if (lower === 'content-length' || lower === 'transfer-encoding' || lower === 'connection') return
-      const field = headers[name]
-      if (lower === 'content-type') {
-        given = true
-        res.setHeader(name, contentType(field, isString))
-      } else res.setHeader(name, Array.isArray(field) ? field.map(String) : String(field))
-    })
-  } catch (error) {
-    res.getHeaderNames().forEach((name) => res.removeHeader(name))
-    throw error
-  }
+  Object.keys(headers).forEach((name) => {
+    const lower = name.toLowerCase()
+    if (lower === 'content-length' || lower === 'transfer-encoding' || lower === 'connection') return
+    const field = headers[name]
+    if (lower === 'content-type') {
+      given = true
+      res.setHeader(name, contentType(field, isString))
+    } else res.setHeader(name, Array.isArray(field) ? field.map(String) : String(field))
+  })
   if (!given && type !== undefined) res.setHeader('Content-Type', contentType(type, isString))
   finishAnswer(call, code, body === undefined ? '' : body)
 }

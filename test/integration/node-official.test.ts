@@ -8,6 +8,7 @@ import { docker, labelFlags, removeAll } from './templates/images.ts'
 import { majors } from './templates/node-binaries.ts'
 import {
   callOf,
+  differenceOf,
   eraOf,
   handlerOf,
   jsonSizeContract,
@@ -32,28 +33,36 @@ describe.each(majors)('official node%i', (major) => {
   })
 
   describe.skipIf(image === undefined).each(tables)('$title', ({ rows, env }) => {
+    // One more handler, to see whether the process still lives: several rows are the end of it (contract 0, item 22).
+    const all = [...rows, { says: 'lives', handler: `(e, c) => c.succeed('alive')`, answers: {} }]
     let id = ''
-    let port = 0
     beforeAll(async () => {
-      await using folder = await makeFolder({ 'handler.js': handlerOf(rows) })
+      await using folder = await makeFolder({ 'handler.js': handlerOf(all) })
       const flags = Object.entries(env).flatMap(([name, value]) => ['--env', `${name}=${value}`])
       id = await docker('create', ...labelFlags, '--publish', '127.0.0.1::8080', ...flags, image ?? '')
       await docker('cp', `${folder.path}/handler.js`, `${id}:/home/app/function/handler.js`)
-      await docker('start', id)
-      port = Number((await docker('port', id, '8080/tcp')).split('\n')[0]?.split(':').at(-1))
-      // The watchdog answers before its child does, with 500 of its own.
-      await until(
-        () => callAt('127.0.0.1', port, { path: '/none' }),
-        ({ status, body }) => status !== 503 && !/connection refused|connect:/.test(body) && body !== '',
-      )
     })
+
+    /** Starts it where it ended, and waits: the watchdog answers before its child does, with 500 of its own. */
+    async function alive(): Promise<number> {
+      const { port } = await until(
+        async () => {
+          await docker('start', id)
+          const mapped = await docker('port', id, '8080/tcp')
+          const port = Number(mapped.split('\n')[0]?.split(':').at(-1))
+          return { port, ...(await callAt('127.0.0.1', port, callOf(all, rows.length))) }
+        },
+        ({ body }) => body === 'alive',
+      )
+      return port
+    }
 
     it.for(rows.map((row, index) => ({ says: row.says, row, index })))(
       '$says',
       async ({ row, index }, { skip }) => {
         const expected = officialExpectedOf(row, era)
-        if (expected === undefined) return skip(row.differs?.reason)
-        expectAnswer(await callAt('127.0.0.1', port, callOf(rows, index)), expected)
+        if (expected === undefined) return skip(differenceOf(row, era)?.reason)
+        expectAnswer(await callAt('127.0.0.1', await alive(), callOf(all, index)), expected)
       },
     )
   })
@@ -61,8 +70,8 @@ describe.each(majors)('official node%i', (major) => {
 
 describe('the list of differences', () => {
   it('has a reason for each', () => {
-    const listed = tables.flatMap(({ rows }) => rows).filter(({ differs }) => differs !== undefined)
+    const listed = tables.flatMap(({ rows }) => rows).flatMap((row) => [row.differs ?? []].flat())
     expect(listed.length).toBeGreaterThan(0)
-    for (const { says, differs } of listed) expect(differs?.reason.length, says).toBeGreaterThan(20)
+    for (const { reason } of listed) expect(reason.length, reason).toBeGreaterThan(20)
   })
 })
