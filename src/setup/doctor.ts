@@ -1,5 +1,6 @@
 import type { DoctorCheck } from '../core/toolbox.ts'
 import { engineChecks } from './doctor-engine.ts'
+import { natsCheck } from './nats.ts'
 import { dataChecks, nodeCheck, portCheck, watchCheck } from './doctor-machine.ts'
 
 export type { DoctorCheck } from '../core/toolbox.ts'
@@ -20,11 +21,12 @@ export interface DoctorOptions {
 
 /** Looks at everything that faasdock needs and changes nothing. Never throws for what it finds. */
 export async function doctorReport(options: DoctorOptions): Promise<DoctorCheck[]> {
-  const [engine, port, watch, data] = await Promise.all([
+  const [engine, port, watch, data, nats] = await Promise.all([
     engineChecks(options),
     portCheck(options.port ?? 8080, options.listen ?? '127.0.0.1'),
     watchCheck(),
     dataChecks(options.dataDir),
+    natsCheck(options.env),
   ])
-  return [nodeCheck(process.versions.node), ...engine, port, ...data, ...watch]
+  return [nodeCheck(process.versions.node), ...engine, port, ...data, ...watch, nats]
 }

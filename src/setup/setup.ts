@@ -12,6 +12,7 @@ import { ensureBaseImages } from './base-images.ts'
 import type { BaseImage } from './base-images.ts'
 import { writeEngineNote } from './engine-note.ts'
 import type { EngineNote } from './engine-note.ts'
+import { ensureNats } from './nats.ts'
 import { mayProvideEngine, provideEngine, refusesEngine } from './engine-start.ts'
 
 export interface SetupOptions {
@@ -43,6 +44,7 @@ export interface SetupReport {
 export async function setup(options: SetupOptions): Promise<SetupReport> {
   const { env, announce } = options
   const found = await reachEngine(options)
+  await ensureNats(env, announce)
   const images = await ensureBaseImages(found.engine, options.images, {
     env,
     announce,

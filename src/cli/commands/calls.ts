@@ -23,7 +23,7 @@ export const calls = defineCommand<Flags>({
       'calls in these states, with commas: queued, running, waiting, succeeded, failed, dead, cancelled',
     ),
     numberFlag('--limit <n>', 'at most so many, newest first (default: 20)', 1),
-    flag('-f, --follow', 'go on with each change of a call as it happens'),
+    flag('--follow', 'go on with each change of a call as it happens'),
   ],
   examples: ['', '3f2c…', '--function m-search --state waiting,dead', '--follow --json'],
   async run(context, [id], flags) {

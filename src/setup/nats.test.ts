@@ -1,0 +1,37 @@
+import { chmod, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { makeFolder } from '../../test/support/folder.ts'
+import { ensureNats, natsCheck } from './nats.ts'
+
+const NOBODY = { kind: 'linux', root: false, hasDockerd: false, systemd: false } as const
+
+test('where nothing may be installed, nothing is, and nothing fails', async () => {
+  const said: string[] = []
+  await ensureNats({ PATH: '/nowhere' }, (line) => said.push(line), NOBODY)
+  await ensureNats({ PATH: '/nowhere', FAASDOCK_INSTALL_ENGINE: '0' }, (line) => said.push(line), {
+    ...NOBODY,
+    kind: 'debian',
+    root: true,
+  })
+  await ensureNats({ NATS_URL: 'nats://127.0.0.1:4222' }, (line) => said.push(line), {
+    ...NOBODY,
+    kind: 'debian',
+    root: true,
+  })
+  expect(said).toEqual([])
+})
+
+test('doctor names the program and its version, and one that does not run', async () => {
+  await using folder = await makeFolder()
+  const file = join(folder.path, 'nats-server')
+  await writeFile(file, '#!/bin/sh\necho "nats-server: v2.99.1"\n')
+  await chmod(file, 0o755)
+  expect(await natsCheck({ PATH: folder.path })).toEqual({
+    name: 'async calls',
+    ok: 'ok',
+    detail: `${file} (v2.99.1)`,
+  })
+  await writeFile(file, '#!/bin/sh\nexit 3\n')
+  expect(await natsCheck({ PATH: folder.path })).toMatchObject({ ok: 'fail' })
+})

@@ -1,0 +1,83 @@
+import { constants, accessSync } from 'node:fs'
+import { delimiter, join } from 'node:path'
+import type { DoctorCheck } from '../core/toolbox.ts'
+import { hostFacts } from '../docker/engine-host.ts'
+import type { HostFacts } from '../docker/engine-host.ts'
+import type { Announce } from './announce.ts'
+import { installPackages } from './apt.ts'
+import { mayProvideEngine } from './engine-start.ts'
+import { run } from './run.ts'
+
+const PACKAGE = 'nats-server'
+const NAME = 'async calls'
+
+/** The `nats-server` that async calls would be kept by; undefined when there is none. */
+export function natsProgram(env: NodeJS.ProcessEnv): string | undefined {
+  const folders = [
+    ...(env['PATH'] ?? '').split(delimiter),
+    '/usr/local/bin',
+    '/usr/sbin',
+    '/opt/homebrew/bin',
+  ]
+  return folders
+    .filter(Boolean)
+    .map((folder) => join(folder, PACKAGE))
+    .find((file) => {
+      try {
+        accessSync(file, constants.X_OK)
+        return true
+      } catch {
+        return false
+      }
+    })
+}
+
+/**
+ * Installs Debian's NATS server where there is none, and may be; says what it does. Async calls are not all there is:
+ * when it cannot be had, that is said, and nothing fails.
+ */
+export async function ensureNats(
+  env: NodeJS.ProcessEnv,
+  announce: Announce,
+  host: HostFacts = hostFacts(),
+): Promise<void> {
+  if (env['NATS_URL'] || natsProgram(env) !== undefined || !mayProvideEngine(host, env)) return
+  try {
+    await installPackages([PACKAGE], announce)
+    // The package starts one for everybody on its well-known port; ours is another one, for us alone.
+    if (host.systemd) await run('systemctl', ['disable', '--now', PACKAGE])
+  } catch (error) {
+    announce(
+      `No NATS server could be installed, so async calls will answer 503: ${error instanceof Error ? error.message : String(error)}`,
+    )
+  }
+}
+
+/** Whether async calls can be kept. */
+export async function natsCheck(env: NodeJS.ProcessEnv): Promise<DoctorCheck> {
+  const url = env['NATS_URL']
+  if (url) return { name: NAME, ok: 'ok', detail: `kept by the NATS server that NATS_URL names` }
+  const program = natsProgram(env)
+  if (program === undefined) {
+    return {
+      name: NAME,
+      ok: 'warn',
+      detail: 'no nats-server on the PATH: /async-function/ answers 503; synchronous calls work',
+      remedy:
+        process.platform === 'darwin'
+          ? 'Run: brew install nats-server'
+          : 'Run: sudo apt-get install nats-server   (or name a server of yours: --nats-url nats://HOST:4222)',
+    }
+  }
+  try {
+    const words = (await run(program, ['--version'])).trim()
+    return { name: NAME, ok: 'ok', detail: `${program} (${words.replace(/^nats-server: /, '')})` }
+  } catch (error) {
+    return {
+      name: NAME,
+      ok: 'fail',
+      detail: `${program} does not run: ${error instanceof Error ? error.message : String(error)}`,
+      remedy: 'Install it again: sudo apt-get install --reinstall nats-server',
+    }
+  }
+}
