@@ -105,11 +105,11 @@ export class FunctionLogs {
   }
 
   #past(
-    { tail = 0 }: LogQuery,
+    { tail = 0, follow }: LogQuery,
     { replicas, gone }: LogSources,
     signal: AbortSignal,
   ): AsyncGenerator<readonly LogLine[]> {
-    const lines = mergeSorted([...replicas.map((one) => one.past(signal)), ...gone])
+    const lines = mergeSorted([...replicas.map((one) => one.past(signal, !follow)), ...gone])
     return tail <= 0 ? lines : lastOf(lines, tail)
   }
 
@@ -159,8 +159,9 @@ class ReplicaLog {
     this.#output = new ContainerOutput(engine, id, query)
   }
 
-  past(signal: AbortSignal): AsyncGenerator<LogLine[]> {
-    return asLines(this.#ref, this.#shown, this.#past(signal))
+  /** `isAll` false: `live` comes after it. */
+  past(signal: AbortSignal, isAll: boolean): AsyncGenerator<LogLine[]> {
+    return asLines(this.#ref, this.#shown, this.#past(signal, isAll))
   }
 
   live(signal: AbortSignal): AsyncGenerator<LogLine[]> {
@@ -171,8 +172,8 @@ class ReplicaLog {
     return this.id.slice(0, SHOWN_ID)
   }
 
-  async *#past(signal: AbortSignal): AsyncGenerator<RawLine[]> {
-    yield* this.#output.past(signal)
+  async *#past(signal: AbortSignal, isAll: boolean): AsyncGenerator<RawLine[]> {
+    yield* this.#output.past(signal, isAll)
     yield* this.#kept()
   }
 
