@@ -8,25 +8,25 @@ function=/go/src/handler/function
 main=$function/_main
 out=/built/home/app
 
-export GOFLAGS="-trimpath ${GOFLAGS:-}"
+export GOFLAGS="-trimpath ${GOFLAGS:-}" CGO_ENABLED="${CGO_ENABLED:-0}"
 
 go_build() {
   flags="-s -w"
   # The final image has no C library.
-  if [ "${CGO_ENABLED:-0}" = 1 ]; then flags="$flags -linkmode external -extldflags -static"; fi
+  if [ "$CGO_ENABLED" = 1 ]; then flags="$flags -linkmode external -extldflags -static"; fi
   go build -ldflags "$flags" -o "$1" "$2"
 }
 
 # What no function changes is compiled once: the watchdog, and with it what functions and their
 # tests use of the standard library.
 warm() {
-  mkdir -p "$out" /watchdog
+  mkdir -p /watchdog
   cp /template/runtime/*.go /watchdog
   cd /watchdog
   printf 'module watchdog\n\ngo 1.21\n' >go.mod
   printf 'package main\n\nfunc main() { forkWatchdog().run() }\n' >main.go
   printf 'package main\n\nimport (\n\t_ "net/http/httptest"\n\t"testing"\n)\n\nfunc TestNothing(*testing.T) {}\n' >main_test.go
-  if [ "$CONTRACT" = classic ]; then go_build "$out/fwatchdog" .; else go_build /dev/null .; fi
+  go_build /watchdog/fwatchdog .
   go test -cover . >/dev/null
 }
 
@@ -91,6 +91,7 @@ compile() {
   sed "s#\"handler/function\"#\"$module\"#" "/template/contracts/$CONTRACT.go" >"$main/main.go"
   if [ "$CONTRACT" = classic ]; then
     go_build "$out/handler" ./_main
+    cp /watchdog/fwatchdog "$out"
   else
     cp /template/runtime/watchdog.go "$main"
     go_build "$out/fwatchdog" ./_main

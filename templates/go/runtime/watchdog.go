@@ -178,7 +178,7 @@ func (d *watchdog) call(w http.ResponseWriter, r *http.Request) {
 	if d.inflight.Add(1) > d.maxInflight && d.maxInflight > 0 {
 		d.metrics.count(r.Method, http.StatusTooManyRequests, 0)
 		sayPlain(w, http.StatusTooManyRequests, "faas-middleware",
-			fmt.Sprintf("Concurrent request limit exceeded. Max concurrent requests: %d", d.maxInflight))
+			fmt.Sprintf("Concurrent request limit exceeded. Max concurrent requests: %d\n", d.maxInflight))
 		return
 	}
 	a := &answer{to: w, header: http.Header{}, started: time.Now()}

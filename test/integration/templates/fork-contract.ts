@@ -40,7 +40,6 @@ export const forkContract: readonly ForkRow[] = [
     answers: { body: '-1 chunked abc\n' },
   },
   { says: 'a path is decoded', script: 'echo "$Http_Path"', call: { path: '/a%20b' }, answers: { body: '/a b\n' } },
-  { says: 'two slashes are one', script: 'echo "$Http_Path"', call: { path: '//a' }, answers: { status: 301, headers: { location: '/a' } } },
   { says: 'the container’s own variables are there too', script: 'echo "$OWN"', env: { OWN: 'mine' }, answers: { body: 'mine\n' } },
   { says: 'cgi_headers=false leaves the call out', script: 'echo "${Http_Method-none}"', env: { cgi_headers: 'false' }, answers: { body: 'none\n' } },
   { says: 'stderr is a part of the answer', script: 'echo out; echo err >&2', answers: { body: 'out\nerr\n' } },
