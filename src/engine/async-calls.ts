@@ -15,7 +15,15 @@ import { CallRules } from './call-rules.ts'
 import type { Invoker } from './invoker.ts'
 import { Lanes } from './lanes.ts'
 import type { LaneRules } from './lanes.ts'
-import { callKey, callKeyAt, isCallbackLane, laneOf, readHead, refOfLane, writeHead } from './queued-call.ts'
+import {
+  callKey,
+  callKeyAt,
+  isCallbackLane,
+  laneOf,
+  readDeadCall,
+  refOfLane,
+  writeHead,
+} from './queued-call.ts'
 import type { DeadCall, QueuedCall } from './queued-call.ts'
 import { QueueWorker } from './queue-worker.ts'
 import type { CallObserver } from './queue-worker.ts'
@@ -300,7 +308,7 @@ export class AsyncCalls implements AsyncDisposable {
   async letter(id: string): Promise<{ readonly call: DeadCall; readonly body: Uint8Array }> {
     const [record] = this.book.all(id).filter(({ state }) => state === 'dead')
     const letter = record && (await this.#letterOf(record))
-    const call = letter && readHead<DeadCall>(letter.head)
+    const call = letter && readDeadCall(letter.head)
     if (!call) throw noLetter(id)
     return { call, body: letter.body }
   }
@@ -309,7 +317,7 @@ export class AsyncCalls implements AsyncDisposable {
   async retry(record: CallRecord): Promise<void> {
     const { queue, clock } = this.#parts
     const letter = await this.#letterOf(record)
-    const dead = letter && readHead<DeadCall>(letter.head)
+    const dead = letter && readDeadCall(letter.head)
     if (!dead) {
       // The bound on dead letters took it; the record does not know yet.
       this.book.note({ ...record, state: 'failed' })
@@ -341,7 +349,7 @@ export class AsyncCalls implements AsyncDisposable {
   async purge(record: CallRecord): Promise<void> {
     const { queue } = this.#parts
     const letter = await this.#letterOf(record)
-    const call = letter && readHead<DeadCall>(letter.head)
+    const call = letter && readDeadCall(letter.head)
     if (call?.stored !== undefined) await queue.bodies.remove(call.stored)
     if (record.position !== undefined) await queue.dead.remove(record.position)
     this.book.note({ ...record, state: 'failed' })

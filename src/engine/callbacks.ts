@@ -5,7 +5,7 @@ import { formatRef } from '../core/function.ts'
 import type { Log } from '../core/log.ts'
 import type { Delivery, Queue } from '../core/queue.ts'
 import type { CallBook } from './call-book.ts'
-import { callbackLane, callKeyAt, readHead, writeHead } from './queued-call.ts'
+import { callbackLane, callKeyAt, readCallback, writeHead } from './queued-call.ts'
 import type { QueuedCall, QueuedCallback } from './queued-call.ts'
 import type { CallOutcome, Callbacks } from './queue-worker.ts'
 
@@ -83,7 +83,7 @@ export class CallbackWorker implements Callbacks {
 
   /** Posts one; puts it back when it should be tried again. */
   async run(lane: string, delivery: Delivery): Promise<void> {
-    const callback = readHead<QueuedCallback>(delivery.head)
+    const callback = readCallback(delivery.head)
     if (!callback) {
       this.#parts.log.error('a callback of the queue cannot be read, and is dropped')
       delivery.ack()

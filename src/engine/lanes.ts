@@ -124,9 +124,8 @@ export class Lanes implements AsyncDisposable {
     lane.isEmpty = true
     lane.running += room
     pool.running += room
-    const run = this.#take(lane, pool, room)
+    const run = this.#take(lane, pool, room).finally(() => void this.#runs.delete(run))
     this.#runs.add(run)
-    void run.finally(() => this.#runs.delete(run))
   }
 
   async #take(lane: Lane, pool: Pool, room: number): Promise<void> {

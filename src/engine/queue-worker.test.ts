@@ -45,7 +45,10 @@ function memoryRecords(): CallStore & { readonly records: Map<string, CallRecord
     dead: () => new Map(),
     prune: () => 0,
     paused: () => [...paused],
-    setPaused: (scope, isPaused) => void (isPaused ? paused.add(scope) : paused.delete(scope)),
+    setPaused: (scope, isPaused) => {
+      if (isPaused) paused.add(scope)
+      else paused.delete(scope)
+    },
   }
 }
 

@@ -9,7 +9,7 @@ import { Answer } from './answer.ts'
 import type { CallBook } from './call-book.ts'
 import type { CallRules } from './call-rules.ts'
 import type { Invoker } from './invoker.ts'
-import { callKeyAt, laneOf, readHead, writeHead } from './queued-call.ts'
+import { callKeyAt, laneOf, readCall, writeHead } from './queued-call.ts'
 import type { DeadCall, QueuedCall } from './queued-call.ts'
 import { waitBeforeRetry } from './retry-policy.ts'
 
@@ -87,7 +87,7 @@ export class QueueWorker {
 
   /** Deals with one message of a lane of calls. */
   async run(delivery: Delivery): Promise<void> {
-    const call = readHead<QueuedCall>(delivery.head)
+    const call = readCall(delivery.head)
     if (!call) {
       await this.#bury(delivery)
       return

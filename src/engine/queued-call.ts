@@ -58,11 +58,23 @@ export function writeHead(value: QueuedCall | DeadCall | QueuedCallback): string
   return JSON.stringify({ v: VERSION, ...value })
 }
 
-/** Undefined when it is not of a kind that this faasdock writes. */
-export function readHead<T extends QueuedCall | DeadCall | QueuedCallback>(head: string): T | undefined {
+/** Undefined, as for the two below, when it is not of a kind that this faasdock writes. */
+export function readCall(head: string): QueuedCall | undefined {
+  return readHead(head) as QueuedCall | undefined
+}
+
+export function readDeadCall(head: string): DeadCall | undefined {
+  return readHead(head) as DeadCall | undefined
+}
+
+export function readCallback(head: string): QueuedCallback | undefined {
+  return readHead(head) as QueuedCallback | undefined
+}
+
+function readHead(head: string): unknown {
   try {
-    const value = JSON.parse(head) as T & { v?: unknown }
-    return value.v === VERSION ? value : undefined
+    const { v, ...value } = JSON.parse(head) as { readonly v?: unknown }
+    return v === VERSION ? value : undefined
   } catch {
     return undefined
   }

@@ -36,10 +36,11 @@ function recorder(
           body: Buffer.concat(pieces).toString(),
         }
         seen.push(one)
-        void Promise.resolve(answer(one, seen.length)).then(
+        Promise.resolve(answer(one, seen.length)).then(
           ({ status = 200, headers = {}, body = 'done' }) => {
             response.writeHead(status, headers).end(body)
           },
+          () => response.destroy(),
         )
       })
     },
@@ -166,7 +167,7 @@ describe('taking a call in', () => {
       method: 'POST',
       body: ReadableStream.from([Buffer.alloc(2 ** 20, 'c'), Buffer.alloc(2 ** 20, 'd')]),
       duplex: 'half',
-    } as RequestInit)
+    })
     expect(chunked.status).toBe(202)
     await until(() => seen.length === sizes.length + 1)
     expect(seen.map(({ body }) => body.length).sort((a, b) => a - b)).toEqual(
@@ -181,7 +182,7 @@ describe('taking a call in', () => {
         method: 'POST',
         body,
         duplex: 'half',
-      } as RequestInit)
+      })
       expect([answer.status, await answer.text()]).toEqual([
         413,
         expect.stringContaining('3145728') as string,
@@ -351,10 +352,13 @@ describe('what becomes of a call', () => {
       listener: () => (request, response) => {
         request.resume()
         most = Math.max(most, ++running)
-        void gate.then(() => {
-          running--
-          response.end()
-        })
+        gate.then(
+          () => {
+            running--
+            response.end()
+          },
+          () => undefined,
+        )
       },
     }
     const { seen, image } = recorder()
@@ -482,7 +486,6 @@ describe('callbacks', () => {
   test('functions chain by the name of the gateway, also when every slot is taken', async () => {
     const first = recorder(({ body }) => ({ body: `${body}+1` }))
     const second = recorder(({ body }) => ({ body: `${body}+2` }))
-    await using callbacks = await useCallbacks()
     await using given = await useApp({ first: first.image, second: second.image }, { queueLimits: '*=1' })
     await given.deploy('first', 'first')
     await given.deploy('second', 'second')
@@ -501,7 +504,6 @@ describe('callbacks', () => {
       headers: { 'x-function-name': 'first', 'x-function-status': '200' },
     })
     expect(new Set(second.seen.map(({ headers }) => headers['x-call-id'])).size).toBe(20)
-    void callbacks
   })
 
   test('an answer of 20 MB is called back whole', async () => {

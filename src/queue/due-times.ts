@@ -1,8 +1,8 @@
 /** Moments at which messages are due, soonest first. Setting a message again replaces its moment. */
 export class DueTimes {
   readonly #due = new Map<number, number>()
-  /** A binary heap of [moment, message]; entries that are out of date are dropped when they come up. */
-  readonly #heap: (readonly [number, number])[] = []
+  /** A binary heap; entries that are out of date are dropped when they come up. */
+  readonly #heap: Entry[] = []
 
   get size(): number {
     return this.#due.size
@@ -10,12 +10,11 @@ export class DueTimes {
 
   set(message: number, at: number): void {
     this.#due.set(message, at)
-    const heap = this.#heap
-    heap.push([at, message])
-    for (let i = heap.length - 1; i > 0;) {
+    this.#heap.push({ at, message })
+    for (let i = this.#heap.length - 1; i > 0;) {
       const parent = (i - 1) >> 1
-      if (heap[parent]![0] <= heap[i]![0]) break
-      ;[heap[parent], heap[i]] = [heap[i]!, heap[parent]!]
+      if (this.#at(parent) <= this.#at(i)) break
+      this.#swap(parent, i)
       i = parent
     }
   }
@@ -29,33 +28,45 @@ export class DueTimes {
     this.#heap.length = 0
   }
 
-  /** The next moment, and forgets those before `forgetBefore`. */
+  /** The next moment; those before `forgetBefore` are forgotten. */
   soonest(forgetBefore: number): number | undefined {
     for (;;) {
-      const top = this.#heap[0]
+      const [top] = this.#heap
       if (!top) return undefined
-      const [at, message] = top
-      if (this.#due.get(message) === at) {
-        if (at >= forgetBefore) return at
-        this.#due.delete(message)
+      if (this.#due.get(top.message) === top.at) {
+        if (top.at >= forgetBefore) return top.at
+        this.#due.delete(top.message)
       }
       this.#pop()
     }
   }
 
   #pop(): void {
-    const heap = this.#heap
-    const last = heap.pop()
-    if (!last || heap.length === 0) return
-    heap[0] = last
+    const last = this.#heap.pop()
+    if (!last || this.#heap.length === 0) return
+    this.#heap[0] = last
     for (let i = 0; ;) {
-      const [left, right] = [2 * i + 1, 2 * i + 2]
       let least = i
-      if (left < heap.length && heap[left]![0] < heap[least]![0]) least = left
-      if (right < heap.length && heap[right]![0] < heap[least]![0]) least = right
+      for (const child of [2 * i + 1, 2 * i + 2])
+        if (child < this.#heap.length && this.#at(child) < this.#at(least)) least = child
       if (least === i) return
-      ;[heap[least], heap[i]] = [heap[i]!, heap[least]!]
+      this.#swap(least, i)
       i = least
     }
   }
+
+  #at(index: number): number {
+    return (this.#heap[index] as Entry).at
+  }
+
+  #swap(a: number, b: number): void {
+    const entry = this.#heap[a] as Entry
+    this.#heap[a] = this.#heap[b] as Entry
+    this.#heap[b] = entry
+  }
+}
+
+interface Entry {
+  readonly at: number
+  readonly message: number
 }

@@ -34,7 +34,7 @@ export class NatsBodies implements BodyStore {
     const bucket = await this.#bucket()
     const { size } = await bucket.put(
       { name, options: { max_chunk_size: CHUNK_BYTES } },
-      ReadableStream.from(source) as ReadableStream<Uint8Array>,
+      ReadableStream.from<Uint8Array>(source),
       { timeout: PUT_LIMIT_MS },
     )
     return size

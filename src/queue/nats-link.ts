@@ -91,9 +91,7 @@ export class NatsLink implements AsyncDisposable {
       } catch (error) {
         if (!signal.aborted) this.#problem = this.#explain(error)
       }
-      const wasUp = this.#connection !== undefined
-      this.#connection = undefined
-      if (wasUp) this.#tell(false)
+      this.#down()
       await wait(pauseMs, undefined, { signal, ref: false }).catch(() => undefined)
       pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)
     }
@@ -122,6 +120,12 @@ export class NatsLink implements AsyncDisposable {
       await connection.close().catch(() => undefined)
       throw error
     }
+  }
+
+  #down(): void {
+    if (!this.#connection) return
+    this.#connection = undefined
+    this.#tell(false)
   }
 
   #tell(isUp: boolean): void {

@@ -149,12 +149,12 @@ export class NatsServer implements NatsSource {
       const began = Date.now()
       try {
         const how = await this.#run()
-        if (signal.aborted) return
+        if (this.#isStopping) return
         if (Date.now() - began > GOOD_RUN_MS) pauseMs = FIRST_PAUSE_MS
         this.#be(undefined)
         this.#options.log.warn(`the NATS server of async calls ended (${how}) and is started again`)
       } catch (error) {
-        if (signal.aborted) return
+        if (this.#isStopping) return
         const failure = this.#explain(error)
         // The same failure, tried again, is no news.
         const known = this.#state instanceof FaasError
@@ -163,6 +163,11 @@ export class NatsServer implements NatsSource {
       }
       await wait(pauseMs, undefined, { signal, ref: false }).catch(() => undefined)
     }
+  }
+
+  /** Asked after every wait; the compiler takes what it has seen once for what is. */
+  get #isStopping(): boolean {
+    return this.#stopping.signal.aborted
   }
 
   #be(state: NatsAddress | FaasError | undefined): void {
@@ -179,9 +184,12 @@ export class NatsServer implements NatsSource {
     const config = this.#path('nats.conf')
     rmSync(config, { force: true })
     writeFileSync(config, await this.#config(), { mode: 0o600 })
-    if (this.#stopping.signal.aborted) return 'before it began'
-    const [command = program, ...args] = [...dyingWithUs(), program, '-c', config]
-    const child = spawn(command, args, { stdio: 'ignore' })
+    if (this.#isStopping) return 'before it began'
+    const [first, ...prefix] = dyingWithUs()
+    const args = ['-c', config]
+    const child = spawn(first ?? program, first === undefined ? args : [...prefix, program, ...args], {
+      stdio: 'ignore',
+    })
     this.#child = child
     let how: string | undefined
     const ended = new Promise<string>((resolve) => {

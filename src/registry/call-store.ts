@@ -41,7 +41,9 @@ export function callStore(db: Database.Database): CallStore {
     }
   })
   return {
-    write: (records) => void writeAll(records),
+    write: (records) => {
+      writeAll(records)
+    },
     get: (id) => byId.all(id).map(recordOf),
     list: (query) => {
       const { sql, values } = listing(query)

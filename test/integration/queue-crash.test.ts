@@ -169,8 +169,8 @@ describeDocker('async calls, while everything is killed with -9', () => {
     )
     expect(queue.functions.filter((one) => one.depth > 0)).toEqual([])
     const duplicates = [...seen.values()].reduce((sum, times) => sum + times - 1, 0)
-    console.log(
-      `accepted ${accepted.size}, refused ${refused}, arrived ${seen.size}, duplicates ${duplicates}, kills ${JSON.stringify(kills)}`,
+    process.stdout.write(
+      `accepted ${accepted.size}, refused ${refused}, arrived ${seen.size}, duplicates ${duplicates}, kills ${JSON.stringify(kills)}\n`,
     )
     expect(accepted.size).toBeGreaterThan(CALLS / 2)
     expect(duplicates).toBeLessThanOrEqual(KILLS * CONCURRENCY)
