@@ -425,6 +425,45 @@ export function providerContract(contract: ProviderContract): void {
       await provider.remove(fn)
     })
 
+    test('of replicas that are gone are there still, in the order of their times, and the last lines are the last of all', async () => {
+      const fn = await deployed({ word: 'first' })
+      await eachReplica(provider, fn, 1, (origin) => fetch(`${origin}/print?text=before`))
+      await provider.deploy(revisionOf({ ...fn, envVars: { WORD: 'second' } }), 1, never)
+      await expectLeft(fn, 1)
+      const texts = async (query: object = {}): Promise<string[]> =>
+        (await read(provider, { ref: fn, follow: false, ...query })).map(({ text }) => text)
+      expect(await texts()).toEqual(['hello begins as first', 'before', 'hello begins as second'])
+      expect(await texts({ tail: 2 })).toEqual(['before', 'hello begins as second'])
+      const [gone] = await read(provider, { ref: fn, follow: false })
+      expect(await texts({ instance: gone?.instance })).toEqual(['hello begins as first', 'before'])
+      await provider.remove(fn)
+      expect(await texts()).toHaveLength(3)
+    })
+
+    test('have the platform’s words as lines of faasdock, of this function and no other, also for who follows', async () => {
+      const [fn, other] = [await deployed(), await deployed()]
+      const abort = new AbortController()
+      const seen: LogLine[] = []
+      const reading = (async () => {
+        for await (const line of provider.logs({ ref: fn, follow: true }, abort.signal)) seen.push(line)
+      })()
+      await eventually(() => seen.length === 1)
+      provider.note(fn, 'it cannot start\n→ do this')
+      await eventually(() => seen.length === 3)
+      abort.abort()
+      await reading
+      expect(seen.slice(1)).toMatchObject([
+        { instance: 'faasdock', text: 'it cannot start' },
+        { instance: 'faasdock', text: '→ do this' },
+      ])
+      const kept = await read(provider, { ref: fn, follow: false, instance: 'faasdock' })
+      expect(kept.map(({ text }) => text)).toEqual(['it cannot start', '→ do this'])
+      expect((await read(provider, { ref: other, follow: false })).map(({ text }) => text)).toEqual([
+        'hello begins as hello',
+      ])
+      await Promise.all([provider.remove(fn), provider.remove(other)])
+    })
+
     test('of a function that is not there are none', async () => {
       expect(
         await read(provider, { ref: { name: 'nobody', namespace: 'openfaas-fn' }, follow: false }),
