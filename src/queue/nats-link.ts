@@ -89,7 +89,7 @@ export class NatsLink implements AsyncDisposable {
         this.#tell(true)
         await connection.closed()
       } catch (error) {
-        if (!signal.aborted) this.#problem = this.#explain(error)
+        if (!this.#isStopping) this.#problem = this.#explain(error)
       }
       this.#down()
       await wait(pauseMs, undefined, { signal, ref: false }).catch(() => undefined)
@@ -120,6 +120,11 @@ export class NatsLink implements AsyncDisposable {
       await connection.close().catch(() => undefined)
       throw error
     }
+  }
+
+  /** Asked after every wait; the compiler takes what it has seen once for what is. */
+  get #isStopping(): boolean {
+    return this.#stopping.signal.aborted
   }
 
   #down(): void {
