@@ -221,13 +221,11 @@ describeParity(
       test('may be a thousand, and 900 kB long', async () => {
         const many = Array.from({ length: 1300 }, (_, i) => `X-N${i}: ${i}`)
         expect(valuesOf(seenIn(await get('', ...many)).headers, 'x-n1299')).toEqual(['1299'])
-        // The function is a Node server, which takes 16 kB; this answer is its own, the one above 1 MB is ours.
-        const [own, ours] = await Promise.all(
+        // The function is a Node server, which takes 16 kB: it refuses what we pass on, and the rest is a reset away.
+        const [passed, ours] = await Promise.all(
           [900_000, 1_100_000].map((length) => get('', `X-Long: ${'x'.repeat(length)}`)),
         )
-        expect(own).toMatch(/^HTTP\/1\.1 431 /)
-        expect(own).toMatch(/x-call-id/i)
-        expect(own).not.toMatch(/x-openfaas-internal/i)
+        expect(passed).toMatch(/^HTTP\/1\.1 (431|502) [^]*x-start-time/i)
         expect(ours).toMatch(/^HTTP\/1\.1 431 /)
         expect(ours).toMatch(/x-openfaas-internal/i)
       })
