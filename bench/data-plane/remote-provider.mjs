@@ -9,6 +9,7 @@ export function remoteProvider(origin) {
     hostAddress: undefined,
     info: () => ({ name: 'bench', version: '0', architecture: 'amd64' }),
     routeGateway: () => Promise.resolve(),
+    note: () => undefined,
     list: () => (revision === undefined ? [] : [provider.actual()]),
     actual: () => (revision === undefined ? undefined : { ref, revision, replicas: 1, available: 1 }),
     resolveImage: () => Promise.resolve('bench'),

@@ -36,7 +36,7 @@ export interface AsyncCallsParts {
   readonly invoker: Pick<Invoker, 'invoke'>
   readonly router: Pick<Router, 'knows'>
   readonly registry: Pick<Registry, 'functions'>
-  readonly provider: Pick<Provider, 'actual'>
+  readonly provider: Pick<Provider, 'actual' | 'note'>
   readonly sender: CallbackSender
   readonly observer: CallObserver
   readonly clock: Clock
@@ -142,7 +142,13 @@ export class AsyncCalls implements AsyncDisposable {
     this.#rules = new CallRules({ ...parts, maxInflight: settings.maxInflight })
     const wake = (lane: string): void => this.#lanes.wake(lane)
     const shared = { queue, book: this.book, clock, log, wake }
-    const callbacks = new CallbackWorker({ ...shared, sender, ownUrl, timeoutMs: settings.callbackTimeoutMs })
+    const callbacks = new CallbackWorker({
+      ...shared,
+      sender,
+      ownUrl,
+      timeoutMs: settings.callbackTimeoutMs,
+      note: (ref, words) => parts.provider.note(ref, words),
+    })
     this.#worker = new QueueWorker({
       ...shared,
       callbacks,

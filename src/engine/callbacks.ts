@@ -2,6 +2,7 @@ import type { CallbackSender } from '../core/callback.ts'
 import type { Clock } from '../core/clock.ts'
 import { asFaasError } from '../core/errors.ts'
 import { formatRef } from '../core/function.ts'
+import type { FunctionRef } from '../core/function.ts'
 import type { Log } from '../core/log.ts'
 import type { Delivery, Queue } from '../core/queue.ts'
 import type { CallBook } from './call-book.ts'
@@ -18,6 +19,8 @@ export interface CallbackWorkerParts {
   /** Where this gateway answers on this machine: `http://127.0.0.1:8080`. */
   readonly ownUrl: () => string
   readonly timeoutMs: number
+  /** Adds a line to the log of a function. */
+  readonly note: (ref: FunctionRef, words: string) => void
   readonly wake: (lane: string) => void
 }
 
@@ -154,19 +157,16 @@ export class CallbackWorker implements Callbacks {
   }
 
   async #close(delivery: Delivery, callback: QueuedCallback, outcome: PostOutcome): Promise<void> {
-    const { queue, log } = this.#parts
+    const { queue, log, note } = this.#parts
     const { id, ref, url } = callback
     const attempts = callback.attempts + 1
     const isDelivered = outcome.problem === undefined
     this.#note(callback, isDelivered ? 'delivered' : 'failed', outcome)
-    const fields = { callId: id, function: formatRef(ref), attempts }
-    if (isDelivered)
-      log.debug(`callback of ${formatRef(ref)} to ${withoutQuery(url)}: ${outcome.status ?? 0}`, fields)
-    else
-      log.warn(
-        `callback of ${formatRef(ref)} to ${withoutQuery(url)} failed: ${outcome.problem ?? ''}`,
-        fields,
-      )
+    const result = isDelivered ? `answered ${outcome.status ?? 0}` : `failed: ${outcome.problem ?? ''}`
+    const words = `callback of call ${id} to ${withoutQuery(url)} ${result}`
+    // Where its developer looks first.
+    note(ref, words)
+    if (!isDelivered) log.warn(words, { callId: id, function: formatRef(ref), attempts })
     if (callback.stored !== undefined) await queue.bodies.remove(callback.stored).catch(() => undefined)
     delivery.ack()
   }

@@ -79,7 +79,7 @@ function useCalls({
     clock,
     log: silentLog,
     router: { knows: () => true },
-    provider: { actual: () => undefined },
+    provider: { actual: () => undefined, note: () => undefined },
     registry: {
       functions: { get: (ref: FunctionRef) => ({ ref, revision: { id: 'r', spec: { ...spec, ...ref } } }) },
     } as never,
