@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { FaasError } from '../core/errors.ts'
-import type { RegistryLogin } from './registry-config.ts'
+import type { RegistryLogin } from './registry-login.ts'
 
 type Env = Readonly<Record<string, string | undefined>>
 

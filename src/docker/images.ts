@@ -2,7 +2,7 @@ import type Dockerode from 'dockerode'
 import type { Engine } from './client.ts'
 import { engineFailure, isAlreadySo, isMissing } from './errors.ts'
 import { followPull } from './progress.ts'
-import type { RegistryLogin } from './registry-config.ts'
+import type { RegistryLogin } from './registry-login.ts'
 
 export interface LocalImage {
   readonly id: string

@@ -2,15 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { askHelper, listHelper } from './credential-helper.ts'
-
-/** What the engine needs to sign in to one registry. */
-export interface RegistryLogin {
-  readonly username: string
-  readonly password: string
-  readonly identitytoken?: string
-  readonly registrytoken?: string
-  readonly serveraddress?: string
-}
+import type { RegistryLogin } from './registry-login.ts'
 
 /** The sign-ins of the user's Docker configuration: those that stand in its file, and those that helpers keep. */
 export interface RegistryConfig {

@@ -21,6 +21,8 @@ import { describeWithTools } from '../support/tools.ts'
 const never = new AbortController().signal
 const base64 = (text: string): string => Buffer.from(text).toString('base64')
 const BASE = 'node:20-alpine'
+/** This run's own images, also those without a name that builds leave. */
+const SUITE = `login-${randomBytes(4).toString('hex')}`
 
 type Env = Record<string, string | undefined>
 
@@ -47,6 +49,14 @@ describeDocker('images of a registry that asks for a login', () => {
           .getImage(one)
           .remove()
           .catch(() => undefined)
+      const filters = { label: [`com.faasdock.test.suite=${SUITE}`] }
+      // Images go before those they are made of, so it takes some rounds.
+      for (let round = 0; round < 4; round++)
+        for (const { Id } of await engine.listImages({ filters }))
+          await engine
+            .getImage(Id)
+            .remove({ force: true })
+            .catch(() => undefined)
       await registry[Symbol.asyncDispose]()
       await folder[Symbol.asyncDispose]()
     })
@@ -182,7 +192,7 @@ echo '{"ServerURL":"${registry.host}","Username":"${registry.user}","Secret":"${
           how === 'plain'
             ? await user(login())
             : await user({ credHelpers: { [registry.host]: 'keys' } }, { keys: helper() })
-        const marks = `LABEL com.faasdock.test=1 made=${randomBytes(4).toString('hex')}`
+        const marks = `LABEL com.faasdock.test=1 com.faasdock.test.suite=${SUITE} made=${randomBytes(4).toString('hex')}`
         const given = { base: image, prefix: 'faasdock-test/login/', marks }
         const { folder: project, source } = await makeProject(given, 'RUN echo built')
         await using _ = project
