@@ -471,10 +471,33 @@ export class AsyncCalls implements AsyncDisposable {
   async #wakeAll(): Promise<void> {
     for (const lane of (await this.#parts.queue.depths()).keys()) this.#lanes.wake(lane)
     this.#sweep ??= this.#parts.clock.after(SWEEP_AFTER_MS, () => {
-      this.#sweepBodies().catch((error: unknown) =>
+      this.#tidy().catch((error: unknown) =>
         this.#parts.log.debug(`stored bodies could not be looked at: ${asFaasError(error).message}`),
       )
     })
+  }
+
+  async #tidy(): Promise<void> {
+    await this.#findLetters()
+    await this.#sweepBodies()
+  }
+
+  /** Records are a view that may get lost; letters are not. */
+  async #findLetters(): Promise<void> {
+    const { dead } = this.#parts.queue
+    for (const { position, id: key } of await dead.list()) {
+      const [, name = '', id = ''] = /^([^/]+)\/(.+)@\d+$/.exec(key) ?? []
+      if (id === '' || this.book.get({ id, ref: parseRef(name) })) continue
+      const call = readDeadCall((await dead.get(position))?.head ?? '')
+      if (!call) continue
+      const { ref, path, queuedAt, attempts, history, diedAt, answer } = call
+      const { queue } = this.#rules.of(ref)
+      const status = answer?.status ?? history.at(-1)?.status
+      this.book.note({
+        ...{ id, ref, queue, path, state: 'dead', queuedAt, endedAt: diedAt, attempts, history, position },
+        ...(status !== undefined && { status }),
+      })
+    }
   }
 
   /** Removes stored bodies that no call refers to: of calls that were killed between storing and publishing. */

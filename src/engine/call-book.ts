@@ -17,7 +17,7 @@ export interface CallBookParts {
 }
 
 /** One write for all calls of so many milliseconds: what a kill -9 can lose of the view. */
-const WRITE_EVERY_MS = 10
+const WRITE_EVERY_MS = 25
 const PRUNE_EVERY_MS = 2000
 const PRUNE_AT_MOST = 2000
 const MOST_CANCELLED = 100_000

@@ -326,6 +326,28 @@ test('a queue that goes away and comes back loses nothing', async () => {
   await until(() => given.state('a') === 'succeeded', { everyMs: 1 })
 })
 
+test('a dead letter whose record was lost is found again', async () => {
+  const store = makeMemoryStore()
+  const clock = new FakeClock()
+  {
+    await using first = useCalls({
+      answer: () => ({ status: 500 }),
+      annotations: { 'com.openfaas.retry.attempts': '1' },
+      store,
+      clock,
+    })
+    await first.post('lost')
+    await until(() => first.state('lost') === 'dead', { everyMs: 1 })
+  }
+  await using second = useCalls({ answer: () => ({}), store, clock })
+  await settle()
+  await clock.advance(10_000)
+  const [record] = second.calls.deadRecords()
+  expect(record).toMatchObject({ id: 'lost', state: 'dead', status: 500, attempts: 1 })
+  if (record) await second.calls.retry(record)
+  await until(() => second.state('lost') === 'succeeded', { everyMs: 1 })
+})
+
 test('two hundred functions that nobody calls set no timers', async () => {
   await using given = useCalls({ answer: () => ({}) })
   for (let i = 0; i < 200; i++) await given.post('x', `fn-${i}`)

@@ -1,4 +1,5 @@
-import type Database from 'better-sqlite3'
+import { rmSync } from 'node:fs'
+import Database from 'better-sqlite3'
 import type { CallQuery, CallRecord, CallStore } from '../core/call.ts'
 import { formatRef } from '../core/function.ts'
 
@@ -6,8 +7,56 @@ interface Row {
   readonly record: string
 }
 
-/** Call records in the registry's database. */
-export function callStore(db: Database.Database): CallStore {
+/** Of this very shape; a file of another one is thrown away. */
+const VERSION = 1
+const SCHEMA = `
+  CREATE TABLE calls (
+    id        TEXT NOT NULL,
+    -- name.namespace
+    function  TEXT NOT NULL,
+    state     TEXT NOT NULL,
+    -- Milliseconds since the epoch.
+    queued_at INTEGER NOT NULL,
+    ended_at  INTEGER,
+    -- Everything, as JSON.
+    record    TEXT NOT NULL,
+    PRIMARY KEY (id, function)
+  ) STRICT;
+  CREATE INDEX calls_open ON calls (function, queued_at) WHERE ended_at IS NULL;
+  CREATE INDEX calls_ended ON calls (ended_at) WHERE ended_at IS NOT NULL AND state <> 'dead';
+  CREATE INDEX calls_dead ON calls (function) WHERE state = 'dead';
+`
+
+/**
+ * The database of call records, in a file of its own: it is a view, written thousands of times a second, and need not
+ * survive a power cut, so nothing waits for the disk. One that cannot be read is made afresh.
+ */
+export function openCallRecords(file: string): Database.Database {
+  try {
+    return open(file)
+  } catch {
+    for (const path of [file, `${file}-wal`, `${file}-shm`]) rmSync(path, { force: true })
+    return open(file)
+  }
+}
+
+function open(file: string): Database.Database {
+  const db = new Database(file)
+  try {
+    db.pragma('journal_mode = WAL')
+    db.pragma('synchronous = OFF')
+    const version = db.pragma('user_version', { simple: true })
+    if (version === 0) db.exec(`BEGIN; ${SCHEMA} PRAGMA user_version = ${VERSION}; COMMIT`)
+    else if (version !== VERSION) throw new Error(`version ${String(version)}`)
+    return db
+  } catch (error) {
+    db.close()
+    throw error
+  }
+}
+
+/** Call records in a database of their own; what is paused, in the registry's. */
+export function callStore(db: Database.Database, registry: Database.Database): CallStore {
   const put = db.prepare(
     `INSERT INTO calls (id, function, state, queued_at, ended_at, record) VALUES (?, ?, ?, ?, ?, ?)
      ON CONFLICT (id, function) DO UPDATE SET state = excluded.state, queued_at = excluded.queued_at,
@@ -31,9 +80,9 @@ export function callStore(db: Database.Database): CallStore {
     `DELETE FROM calls WHERE rowid IN
        (SELECT rowid FROM calls WHERE ended_at IS NOT NULL AND state <> 'dead' ORDER BY ended_at LIMIT ?)`,
   )
-  const pausedAll = db.prepare<[], { scope: string }>('SELECT scope FROM paused ORDER BY scope')
-  const pause = db.prepare('INSERT OR IGNORE INTO paused (scope) VALUES (?)')
-  const resume = db.prepare('DELETE FROM paused WHERE scope = ?')
+  const pausedAll = registry.prepare<[], { scope: string }>('SELECT scope FROM paused ORDER BY scope')
+  const pause = registry.prepare('INSERT OR IGNORE INTO paused (scope) VALUES (?)')
+  const resume = registry.prepare('DELETE FROM paused WHERE scope = ?')
   const writeAll = db.transaction((records: readonly CallRecord[]) => {
     for (const record of records) {
       const { id, ref, state, queuedAt, endedAt } = record

@@ -6,7 +6,7 @@ import { DEFAULT_NAMESPACE } from '../core/function.ts'
 import type { FunctionRef, Revision } from '../core/function.ts'
 import type { DesiredFunction, FunctionStore, Namespace, NamespaceStore, Registry } from '../core/registry.ts'
 import type { CallStore } from '../core/call.ts'
-import { callStore } from './call-store.ts'
+import { callStore, openCallRecords } from './call-store.ts'
 import { migrate } from './migrate.ts'
 import { SecretFiles } from './secret-files.ts'
 
@@ -19,7 +19,8 @@ export function openRegistry(dataDir: string, migrations: string): SqliteRegistr
     // With WAL, NORMAL can lose the last moments in a power cut but never breaks the file; a kill -9 loses nothing.
     db.pragma('synchronous = NORMAL')
     migrate(db, migrations)
-    return new SqliteRegistry(db, new SecretFiles(join(dataDir, 'secrets')))
+    const records = openCallRecords(join(dataDir, 'calls.db'))
+    return new SqliteRegistry(db, records, new SecretFiles(join(dataDir, 'secrets')))
   } catch (cause) {
     db?.close()
     if (cause instanceof FaasError) throw cause
@@ -50,13 +51,15 @@ export class SqliteRegistry implements Registry {
   readonly secrets: SecretFiles
   readonly calls: CallStore
   readonly #db: Database.Database
+  readonly #records: Database.Database
 
-  constructor(db: Database.Database, secrets: SecretFiles) {
+  constructor(db: Database.Database, records: Database.Database, secrets: SecretFiles) {
     this.#db = db
+    this.#records = records
     this.secrets = secrets
     this.functions = functionStore(db)
     this.namespaces = namespaceStore(db)
-    this.calls = callStore(db)
+    this.calls = callStore(records, db)
     this.instance = instanceOf(db)
   }
 
@@ -65,6 +68,7 @@ export class SqliteRegistry implements Registry {
   }
 
   [Symbol.dispose](): void {
+    this.#records.close()
     this.#db.close()
   }
 }
