@@ -18,8 +18,10 @@ export interface InvokerParts {
   readonly waitTimeoutMs: number
 }
 
-/** How many replicas are tried when one turns out to be gone before it saw the request. */
-const MAX_TRIES = 3
+/** A replica that refuses connections has most likely just ended: so long others, or its successor, are waited for. */
+const REFUSED_MS = 3000
+/** Until the same replica is tried again, milliseconds; the engine tells of an end within a moment. */
+const REFUSED_PAUSE_MS = 50
 /** What a watchdog's child gets to begin to listen, before a call that came too early is sent again. */
 const SECOND_TRY_AFTER_MS = 500
 
@@ -68,20 +70,23 @@ export class Invoker {
   ): Promise<void> {
     const { router, transport, clock } = this.#parts
     let mayRepeat = true
-    for (let tries = 1, next = ready; ; tries++, next = router.ready(ref)) {
+    let refusedUntil: number | undefined
+    for (let next = ready; ; next = router.ready(ref)) {
       const lease = next ?? (await this.#wait(ref, signal))
       const first = mayRepeat && mayTryTwice(lease, request) ? new FirstTry(sink) : undefined
       try {
         await transport.send(lease, request, first ?? sink, signal)
         if (first?.isInVain !== true) return
       } catch (error) {
-        if (tries >= MAX_TRIES || sink.status !== 0 || !transport.wasNeverSent(error)) throw error
+        refusedUntil ??= clock.now() + REFUSED_MS
+        if (clock.now() >= refusedUntil || sink.status !== 0 || !transport.wasNeverSent(error)) throw error
       } finally {
         lease[Symbol.dispose]()
       }
-      if (first?.isInVain !== true) continue
-      mayRepeat = false
-      await pause(clock, SECOND_TRY_AFTER_MS, signal)
+      if (first?.isInVain === true) {
+        mayRepeat = false
+        await pause(clock, SECOND_TRY_AFTER_MS, signal)
+      } else await pause(clock, REFUSED_PAUSE_MS, signal)
     }
   }
 

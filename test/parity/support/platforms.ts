@@ -96,7 +96,7 @@ function useOne(
 async function openOnMemory(flags: Flags, program: string): Promise<ParityPlatform & AsyncDisposable> {
   const image = 'parity:1'
   const folder = await makeFolder()
-  const provider = new MemoryProvider({ images: { [image]: inMemory(program) }, drainMs: 500 })
+  const provider = new MemoryProvider({ images: { [image]: inMemory(program) }, drainMs: 10_000 })
   const app = await createApp(configIn(folder.path, flags), { provider })
   return {
     ...platformOf(app, image),
