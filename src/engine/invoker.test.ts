@@ -69,11 +69,11 @@ async function invoke(
   const { router, clock } = platform
   const sink = new Sink()
   const invoker = new Invoker({ router, transport, observers: [observer], clock, waitTimeoutMs })
-  let isOver = false
-  const call = invoker.invoke(spec, request, sink, never).finally(() => (isOver = true))
+  const watched = { isOver: false }
+  const call = invoker.invoke(spec, request, sink, never).finally(() => (watched.isOver = true))
   await settle()
   // Between tries it pauses.
-  while (!isOver) await clock.advance(50)
+  while (!watched.isOver) await clock.advance(50)
   await call
   // Every lease was given back: the replica is idle, so a removal does not wait.
   await platform.functions.remove(spec).settled
