@@ -38,6 +38,7 @@ interface Pool {
 
 /** After a queue that could not be asked. Milliseconds. */
 const ASK_AGAIN_MS = 1000
+const GATHER_MS = 1
 
 /**
  * Takes messages as there is room, lane by lane: nothing is taken ahead, a lane that is full holds up no other, and a
@@ -50,6 +51,8 @@ export class Lanes implements AsyncDisposable {
   readonly #pools = new Map<string, Pool>()
   readonly #runs = new Set<Promise<void>>()
   readonly #dirty = new Set<Lane>()
+  #soon: NodeJS.Immediate | undefined
+  #later: NodeJS.Timeout | undefined
   #isStopped = false
 
   constructor(parts: LanesParts, rules: LaneRules) {
@@ -76,6 +79,8 @@ export class Lanes implements AsyncDisposable {
   /** Takes no more. Resolves when all that run have ended. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isStopped = true
+    clearTimeout(this.#later)
+    clearImmediate(this.#soon)
     for (const { timer } of this.#lanes.values()) timer?.[Symbol.dispose]()
     while (this.#runs.size > 0) await Promise.allSettled([...this.#runs])
   }
@@ -99,33 +104,51 @@ export class Lanes implements AsyncDisposable {
   /** Slots that become free in one turn of the event loop are filled together: a look at the queue is not free. */
   #pumpSoon(lane: Lane): void {
     this.#dirty.add(lane)
-    if (this.#dirty.size > 1) return
-    setImmediate(() => {
-      const lanes = [...this.#dirty]
-      this.#dirty.clear()
-      for (const one of lanes) {
-        this.#pump(one)
-        this.#forgetIdle(one)
-      }
-    })
+    // A lane that is busy anyway is in no hurry: slots are filled several at a time.
+    const isBusy = lane.running > this.#rules.limit(lane.name) / 2
+    if (isBusy) this.#later ??= setTimeout(() => this.#pumpDirty(), GATHER_MS)
+    else this.#soon ??= setImmediate(() => this.#pumpDirty())
+  }
+
+  #pumpDirty(): void {
+    clearTimeout(this.#later)
+    clearImmediate(this.#soon)
+    this.#later = undefined
+    this.#soon = undefined
+    const lanes = [...this.#dirty]
+    this.#dirty.clear()
+    for (const one of lanes) {
+      this.#pump(one)
+      this.#forgetIdle(one)
+    }
   }
 
   #pump(lane: Lane): void {
+    if (lane.isTaking) return
     const pool = this.#poolOf(lane)
     pool.hungry.delete(lane)
-    if (lane.isTaking || lane.isEmpty || this.#isStopped || this.#rules.isPaused(lane.name)) return
+    if (lane.isEmpty || this.#isStopped || this.#rules.isPaused(lane.name)) return
     const own = this.#rules.limit(lane.name) - lane.running
-    const shared = this.#rules.poolLimit(this.#rules.pool(lane.name)) - pool.running
-    if (own > 0 && shared <= 0) pool.hungry.add(lane)
-    if (own <= 0 || shared <= 0) return
-    // What is left is for those as well who stand in line.
-    const room = Math.min(own, Math.max(1, Math.floor(shared / (pool.hungry.size + 1))))
+    if (own <= 0) return
+    const room = Math.min(own, this.#share(pool, lane))
+    // It has been given less than it could use: it stands in line while it takes, too.
+    if (room < own) pool.hungry.add(lane)
+    if (room <= 0) return
     lane.isTaking = true
     lane.isEmpty = true
     lane.running += room
     pool.running += room
     const run = this.#take(lane, pool, room).finally(() => void this.#runs.delete(run))
     this.#runs.add(run)
+  }
+
+  /** Of what the pool has left, what is not for those who stand in line. */
+  #share(pool: Pool, lane: Lane): number {
+    const left = this.#rules.poolLimit(this.#rules.pool(lane.name)) - pool.running
+    if (left <= 0 || pool.hungry.size === 0) return left
+    const share = Math.floor(left / (pool.hungry.size + 1))
+    // The last slots are left to who is about to take; with nobody about to, they are there to be used.
+    return share > 0 || [...pool.hungry].some(({ isTaking }) => isTaking) ? share : 1
   }
 
   async #take(lane: Lane, pool: Pool, room: number): Promise<void> {
@@ -135,6 +158,7 @@ export class Lanes implements AsyncDisposable {
       const { deliveries, nextDueAt } = await queue.take(lane.name, room)
       came = deliveries.length
       if (came === room) lane.isEmpty = false
+      else pool.hungry.delete(lane)
       for (const delivery of deliveries) this.#run(lane, pool, delivery)
       if (nextDueAt !== undefined) this.#wakeLater(lane, nextDueAt - clock.now())
     } catch (error) {
