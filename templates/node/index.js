@@ -44,22 +44,40 @@ function flushLog() {
   if (lines !== '') bareStderr(lines)
 }
 
+/** A line that never ends must not be kept for ever: this much is passed on as if it had ended. */
+const longestLine = 65536
+/** Ends the lines that the handler has begun, per stream. */
+const lineEnds = []
+
 /** `prefix_logs`: what the handler prints gets a time and the name of the stream, line by line. */
 function prefixStream(stream, name) {
+  const { StringDecoder } = require('string_decoder')
   const write = stream.write.bind(stream)
+  const decoder = new StringDecoder('utf8')
   let rest = ''
+  const prefixed = (line) => `${stamp()} ${name}: ${line}\n`
   stream.write = (chunk, encoding, done) => {
-    const text = rest + (typeof chunk === 'string' ? chunk : Buffer.from(chunk).toString('utf8'))
-    const end = text.lastIndexOf('\n')
-    rest = text.slice(end + 1)
     const after = typeof encoding === 'function' ? encoding : done
-    if (end === -1) {
+    const isText = typeof chunk === 'string' && (typeof encoding !== 'string' || /^utf-?8$/i.test(encoding))
+    // A character may come in two pieces.
+    const text = isText ? decoder.end() + chunk : decoder.write(Buffer.from(chunk, encoding))
+    const lines = (rest + text).split('\n')
+    rest = lines.pop()
+    while (rest.length >= longestLine) {
+      lines.push(rest.slice(0, longestLine))
+      rest = rest.slice(longestLine)
+    }
+    if (lines.length === 0) {
       if (after) process.nextTick(after)
       return true
     }
-    const lines = text.slice(0, end).split('\n')
-    return write(lines.map((line) => `${stamp()} ${name}: ${line}\n`).join(''), after)
+    return write(lines.map(prefixed).join(''), after)
   }
+  lineEnds.push(() => {
+    const line = rest + decoder.end()
+    rest = ''
+    if (line !== '') write(prefixed(line))
+  })
 }
 
 /** 230B, 1.5kB: as Docker's units library prints sizes, four significant digits. */
@@ -76,13 +94,16 @@ function humanSize(bytes) {
 
 // ---------------------------------------------------------------------------------------------------------- settings
 
-const durationUnits = { ns: 1e-6, us: 1e-3, µs: 1e-3, ms: 1, s: 1000, m: 60000, h: 3600000 }
+const durationUnits = { ns: 1e-6, us: 1e-3, µs: 1e-3, μs: 1e-3, ms: 1, s: 1000, m: 60000, h: 3600000 }
+const durationPart = '(\\d+(?:\\.\\d*)?|\\.\\d+)(ns|us|µs|μs|ms|s|m|h)'
+const wholeDuration = new RegExp(`^\\+?(?:${durationPart})+$`)
 
 /** Milliseconds of a Go duration (`1m30s`), undefined when it is none. */
 function goDuration(text) {
-  if (!/^(\d+(\.\d+)?(ns|us|µs|ms|s|m|h))+$/.test(text)) return undefined
+  if (text === '0') return 0
+  if (!wholeDuration.test(text)) return undefined
   let total = 0
-  text.replace(/(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)/g, (_, amount, unit) => {
+  text.replace(new RegExp(durationPart, 'g'), (_, amount, unit) => {
     total += Number(amount) * durationUnits[unit]
     return ''
   })
@@ -465,6 +486,8 @@ class Call {
   }
 }
 
+/** The runtime's own business. A `trailer` that is announced beside a length could not be sent at all. */
+const connectionHeaders = ['content-length', 'transfer-encoding', 'connection', 'trailer']
 const textCharset = /^text\/|^application\/(javascript|json)/
 
 /** Express completes a content type it knows to be text; `charset` is set to UTF-8 in any case where a string is sent. */
@@ -522,7 +545,7 @@ function send(call, status, headers, value, fallbackType) {
   let given = false
   Object.keys(headers).forEach((name) => {
     const lower = name.toLowerCase()
-    if (lower === 'content-length' || lower === 'transfer-encoding' || lower === 'connection') return
+    if (connectionHeaders.indexOf(lower) !== -1) return
     const field = headers[name]
     if (lower === 'content-type') {
       given = true
@@ -977,6 +1000,7 @@ process.on('exit', (code) => {
       sayPlain(call, 500, `the function's process ended with code ${code} during the call`, true)
     })
   }
+  lineEnds.forEach((endLine) => endLine())
   flushLog()
 })
 

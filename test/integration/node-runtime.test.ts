@@ -125,6 +125,7 @@ describe('watchdog', () => {
     await using runtime = await startRuntime(never, { exec_timeout: '300ms' })
     expect((await runtime.call({ headers: { 'X-Timeout': '50ms' } })).body).toContain('X-Timeout of 50ms')
     expect((await runtime.call({ headers: { 'X-Timeout': '1h' } })).body).toContain('exec_timeout of 300ms')
+    expect((await runtime.call({ headers: { 'X-Timeout': '+.05s' } })).body).toContain('X-Timeout of +.05s')
   })
 
   it('ends a call at write_timeout where exec_timeout is off', async () => {
@@ -206,6 +207,43 @@ describe('watchdog', () => {
     await until(
       () => Promise.resolve(runtime.output()),
       (text) => /\d stdout: one\n.*\d stdout: two\n/.test(text) && /\d stderr: three\n/.test(text),
+    )
+  })
+
+  it('prefixes characters that come in pieces, and the line that never ended', async () => {
+    await using runtime = await startRuntime(
+      {
+        'handler.js': `module.exports = async () => {
+          const text = Buffer.from('caf\u00e9')
+          process.stdout.write(text.subarray(0, 4))
+          process.stdout.write(text.subarray(4))
+          process.stdout.write('\\n6f6b0a', 'utf8')
+          process.stdout.write('6f6b0a', 'hex')
+          process.stderr.write('last words')
+          return 'x'
+        }`,
+      },
+      { prefix_logs: 'true' },
+    )
+    await runtime.call()
+    runtime.child.kill('SIGTERM')
+    expect(await runtime.ended()).toBe(0)
+    expect(runtime.output()).toMatch(/\d stdout: caf\u00e9\n/)
+    expect(runtime.output()).toMatch(/\d stdout: 6f6b0aok\n/)
+    expect(runtime.output()).toMatch(/\d stderr: last words\n/)
+  })
+
+  it('does not keep a line that never ends', async () => {
+    await using runtime = await startRuntime(
+      {
+        'handler.js': `module.exports = async () => { process.stdout.write('x'.repeat(70000)); return 'x' }`,
+      },
+      { prefix_logs: 'true' },
+    )
+    await runtime.call()
+    await until(
+      () => Promise.resolve(runtime.output()),
+      (text) => /\d stdout: x{65536}\n/.test(text),
     )
   })
 
