@@ -42,7 +42,7 @@ export interface Attempt {
   readonly problem?: string
 }
 
-export interface CallbackRecord {
+interface CallbackRecord {
   readonly url: string
   readonly state: 'waiting' | 'delivered' | 'failed'
   readonly attempts: number

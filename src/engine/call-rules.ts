@@ -23,7 +23,7 @@ export interface CallRulesParts {
 }
 
 /** OpenFaaS' name of the queue that every function is in that names none. */
-export const DEFAULT_QUEUE = 'faas-request'
+const DEFAULT_QUEUE = 'faas-request'
 const QUEUE_ANNOTATION = 'com.openfaas.queue'
 const QUEUE_NAME = /^[-a-zA-Z0-9_.]{1,63}$/
 /** A deploy shows within so many milliseconds; reading the registry for every call would be felt. */

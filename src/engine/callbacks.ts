@@ -25,7 +25,7 @@ export interface CallbackWorkerParts {
 }
 
 /** Posts that are tried when the target does not answer, or not well. */
-export const CALLBACK_ATTEMPTS = 6
+const CALLBACK_ATTEMPTS = 6
 const FIRST_WAIT_MS = 1000
 const LONGEST_WAIT_MS = 30_000
 const RETRIED = new Set([408, 425, 429, 500, 502, 503, 504])

@@ -55,7 +55,7 @@ export interface CallObserver {
 }
 
 /** Why a call is aborted when its caller does not want it any more. */
-export const CANCELLED = new Error('the call was cancelled')
+const CANCELLED = new Error('the call was cancelled')
 /** Why a call is aborted when the platform stops: it is made again by the next one. */
 const STOPPED = new Error('the platform stops')
 /** The last attempts are told; the first of hundreds would only make messages large. */

@@ -30,7 +30,7 @@ export interface DeadCall extends QueuedCall {
   readonly answer?: LastAnswer
 }
 
-export interface LastAnswer {
+interface LastAnswer {
   readonly status: number
   readonly headers: readonly string[]
   /** The beginning of the body, as text. */

@@ -32,7 +32,7 @@ export interface Held {
   extendedAt: number
 }
 
-export const ACK = '+ACK'
+const ACK = '+ACK'
 export const STILL_WORKING = '+WPI'
 /** A server that answers a pull at all does it at once. */
 const PULL_LIMIT_MS = 2000

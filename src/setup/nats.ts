@@ -12,7 +12,7 @@ const PACKAGE = 'nats-server'
 const NAME = 'async calls'
 
 /** The `nats-server` that async calls would be kept by; undefined when there is none. */
-export function natsProgram(env: NodeJS.ProcessEnv): string | undefined {
+function natsProgram(env: NodeJS.ProcessEnv): string | undefined {
   const folders = [
     ...(env['PATH'] ?? '').split(delimiter),
     '/usr/local/bin',

@@ -31,8 +31,8 @@ export const queueList = defineCommand<ListFlags>({
     if (print.json) print.value({ ...queue, functions })
     else {
       if (queue.problem) {
-        const { code, message, remedy } = queue.problem
-        throw new FaasError('QUEUE_UNAVAILABLE', { message: `${code}: ${message}`, remedy })
+        const { message, remedy } = queue.problem
+        throw new FaasError('QUEUE_UNAVAILABLE', { message, remedy })
       }
       if (functions.length === 0) print.note('nothing is queued')
       else for (const line of tableLines(HEAD, functions.map(row))) print.line(line)
