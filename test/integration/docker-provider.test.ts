@@ -269,7 +269,8 @@ describeDocker('the Docker provider', () => {
         message: expect.stringContaining('vanished') as string,
       })
       expect(await under.count?.(fn)).toBe(0)
-      expect(await volumesOf(under.instance)).toEqual(before)
+      // Those of earlier tests may still be going.
+      expect(before).toEqual(expect.arrayContaining(await volumesOf(under.instance)))
     })
 
     test('knows its name and namespace, and what the user set wins', async () => {
