@@ -1,5 +1,6 @@
 import type { ImageName } from './image-name.ts'
 import { golangRecipe } from './stand-in-golang.ts'
+import { natsRecipe } from './stand-in-nats.ts'
 import { nodeRecipe } from './stand-in-node.ts'
 import { pythonRecipe } from './stand-in-python.ts'
 import type { Recipe } from './recipe.ts'
@@ -14,7 +15,7 @@ function plainRecipe(name: ImageName): Recipe | undefined {
 /** The recipe for an image name; undefined when no stand-in can be made for it. */
 export async function recipeFor(name: ImageName): Promise<Recipe | undefined> {
   if (name.digest !== undefined) return undefined
-  for (const recipe of [nodeRecipe, pythonRecipe, golangRecipe, plainRecipe]) {
+  for (const recipe of [nodeRecipe, pythonRecipe, golangRecipe, natsRecipe, plainRecipe]) {
     const found = await recipe(name)
     if (found) return found
   }
