@@ -2,12 +2,18 @@ import { createServer } from 'node:net'
 import type { Engine } from './client.ts'
 import { engineFailure, isMissing } from './errors.ts'
 import { LABEL, ownedBy } from './labels.ts'
+import { findOwnContainer } from './own-container.ts'
 
 export interface InstanceNetwork {
   readonly id: string
   readonly name: string
-  /** The bridge's own address, when it is an address of this very host: then both sides reach each other directly. */
+  /**
+   * The bridge's own address, when it is an address of this very host, or the address of the container that we run in:
+   * then both sides reach each other directly.
+   */
   readonly hostAddress: string | undefined
+  /** Our own container is on the network, and bears `aliases`. */
+  readonly isJoined: boolean
   /** Its address range, for making it again where the gateway listens already. */
   readonly addresses: readonly { readonly Subnet?: string; readonly Gateway?: string }[]
 }
@@ -15,12 +21,13 @@ export interface InstanceNetwork {
 /**
  * The network of an instance; made when missing. Docker makes a second network of the same name without a word,
  * so it is looked for first; callers hold the instance's lock, so nobody makes one meanwhile. `former`: what it was
- * before somebody removed it.
+ * before somebody removed it. `aliases`: what our own container is called there, where we run in one.
  */
 export async function ensureNetwork(
   engine: Engine,
   instance: string,
   labels: Readonly<Record<string, string>>,
+  aliases: readonly string[],
   former?: InstanceNetwork,
 ): Promise<InstanceNetwork> {
   const name = `faasdock-${instance}`
@@ -33,8 +40,10 @@ export async function ensureNetwork(
     const addresses = network.IPAM?.Config ?? []
     const gateways = addresses.flatMap(({ Gateway }) => (Gateway ? [Gateway.split('/')[0]] : []))
     const [gateway] = gateways
-    const isOurs = gateway !== undefined && (await isLocalAddress(gateway))
-    return { id, name, hostAddress: isOurs ? gateway : undefined, addresses }
+    if (gateway !== undefined && (await isLocalAddress(gateway)))
+      return { id, name, hostAddress: gateway, isJoined: false, addresses }
+    const hostAddress = await joinNetwork(engine, { id, name }, aliases, former)
+    return { id, name, hostAddress, isJoined: hostAddress !== undefined, addresses }
   } catch (error) {
     throw engineFailure(error, `make the network ${name}`)
   }
@@ -68,10 +77,43 @@ async function createNetwork(
   return network.id
 }
 
-/** Removes the network; one that is not there is no error. */
+/** Puts our own container on the network, unless it is. Gives its address there; undefined where we run in none. */
+async function joinNetwork(
+  engine: Engine,
+  { id, name }: { readonly id: string; readonly name: string },
+  aliases: readonly string[],
+  former: InstanceNetwork | undefined,
+): Promise<string | undefined> {
+  const own = await findOwnContainer(engine)
+  if (own === undefined) return undefined
+  const addressThere = async (): Promise<string | undefined> => {
+    const { NetworkSettings } = await engine.getContainer(own).inspect()
+    return (NetworkSettings.Networks as Record<string, { IPAddress?: string }>)[name]?.IPAddress
+  }
+  const present = await addressThere()
+  if (present) return present
+  await engine.getNetwork(id).connect({
+    Container: own,
+    EndpointConfig: {
+      Aliases: [...aliases],
+      // Where it may listen already.
+      ...(former?.hostAddress !== undefined && { IPAMConfig: { IPv4Address: former.hostAddress } }),
+    },
+  })
+  return (await addressThere()) || undefined
+}
+
+/** Removes the network, whoever is still on it; one that is not there is no error. */
 export async function removeNetwork(engine: Engine, id: string): Promise<void> {
   try {
-    await engine.getNetwork(id).remove()
+    const network = engine.getNetwork(id)
+    const { Containers } = (await network.inspect()) as { Containers?: Record<string, unknown> | null }
+    // Ours is gone from it by now; a container that we run in, or that a killed run left there, is not.
+    for (const container of Object.keys(Containers ?? {}))
+      await network.disconnect({ Container: container, Force: true }).catch((error: unknown) => {
+        if (!isMissing(error)) throw error
+      })
+    await network.remove()
   } catch (error) {
     if (!isMissing(error)) throw engineFailure(error, `remove the network ${id}`)
   }

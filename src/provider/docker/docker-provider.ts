@@ -33,7 +33,7 @@ import { UsageMeter } from '../../docker/usage.ts'
 import { removeUnusedVolumes } from '../../docker/volumes.ts'
 import { ReplicaSet } from '../replica-set.ts'
 import { unmetConstraint } from './constraints.ts'
-import { FUNCTION_PORT } from './container-plan.ts'
+import { FUNCTION_PORT, GATEWAY_NAMES } from './container-plan.ts'
 import { describeEnd, DockerHost, originOf } from './docker-host.ts'
 import { FunctionLogs } from './function-logs.ts'
 import { LogArchive } from './log-archive.ts'
@@ -70,7 +70,7 @@ export async function createDockerProvider(options: DockerProviderOptions): Prom
   const { engine, instance } = options
   const [facts, network] = await Promise.all([
     engineFacts(engine),
-    ensureNetwork(engine, instance, networkLabels(options)),
+    ensureNetwork(engine, instance, networkLabels(options), GATEWAY_NAMES),
   ])
   const info = { name: 'docker', version: facts.version, architecture: facts.architecture }
   const provider = new DockerProvider(options, info, network, facts.logDriver)
@@ -80,6 +80,14 @@ export async function createDockerProvider(options: DockerProviderOptions): Prom
 
 function networkLabels({ dataDir }: DockerProviderOptions): Record<string, string> {
   return { [LABEL.dataDir]: dataDir, [LABEL.host]: hostname() }
+}
+
+/** Our container bears the gateway's names, so nobody else can. */
+function portInsideTaken(port: number): FaasError {
+  return new FaasError('PORT_TAKEN', {
+    message: `functions expect the gateway on port ${FUNCTION_PORT} of the container that faasdock runs in, where another program listens; ${port} was free`,
+    remedy: `Let nothing else listen on port ${FUNCTION_PORT} in that container.`,
+  })
 }
 
 /** Functions as containers on one Docker engine. */
@@ -92,7 +100,7 @@ export class DockerProvider implements Provider {
   readonly #sets = new Map<string, ReplicaSet>()
   readonly #watchers = new Set<(event: ProviderEvent) => void>()
   readonly #stopped = new AbortController()
-  /** `direct:ADDRESS` or `relay`; see routeGateway. */
+  /** `direct:ADDRESS`, `joined` or `relay`; see routeGateway. */
   #route = ''
   /** Replicas that could not be removed, because the engine was away, and whose they are. */
   readonly #leftovers = new Map<string, FunctionRef>()
@@ -170,7 +178,9 @@ export class DockerProvider implements Provider {
   async routeGateway(gateway: { readonly host: string; readonly port: number }): Promise<void> {
     const { engine, instance, relayImage } = this.#options
     const isDirect = gateway.host === this.#network.hostAddress && gateway.port === FUNCTION_PORT
-    this.#route = isDirect ? `direct:${gateway.host}` : 'relay'
+    if (this.#network.isJoined && !isDirect) throw portInsideTaken(gateway.port)
+    // The names of a container that is joined are found by the network itself: its address may be another one tomorrow.
+    this.#route = this.#network.isJoined ? 'joined' : isDirect ? `direct:${gateway.host}` : 'relay'
     for (const old of await listContainers(engine, instance, 'relay')) await removeContainer(engine, old.id)
     if (!isDirect) {
       const image = await this.resolveImage(relayImage, this.#stopped.signal)
@@ -194,7 +204,8 @@ export class DockerProvider implements Provider {
   async #remakeNetwork(): Promise<void> {
     const { engine, instance } = this.#options
     try {
-      this.#network = await ensureNetwork(engine, instance, networkLabels(this.#options), this.#network)
+      const labels = networkLabels(this.#options)
+      this.#network = await ensureNetwork(engine, instance, labels, GATEWAY_NAMES, this.#network)
     } finally {
       this.#remaking = undefined
     }
