@@ -128,6 +128,11 @@ describe('watchdog', () => {
     expect((await runtime.call({ headers: { 'X-Timeout': '+.05s' } })).body).toContain('X-Timeout of +.05s')
   })
 
+  it('lets an X-Timeout of 0s take the limit away, and leaves write_timeout', async () => {
+    await using runtime = await startRuntime(never, { exec_timeout: '100ms', write_timeout: '300ms' })
+    expect((await runtime.call({ headers: { 'X-Timeout': '0s' } })).body).toContain('write_timeout of 300ms')
+  })
+
   it('ends a call at write_timeout where exec_timeout is off', async () => {
     await using runtime = await startRuntime(never, { exec_timeout: '0', write_timeout: '100ms' })
     expect(await runtime.call()).toMatchObject({

@@ -217,14 +217,16 @@ def handle(req):
   it.each([
     ['a shorter X-Timeout counts', '50ms', /X-Timeout of 50ms/],
     ['a longer one does not', '1h', /exec_timeout of 300ms/],
-    ['none at all is no time', '0s', /X-Timeout of 0s/],
+    ['0s takes the limit away, and leaves write_timeout', '0s', /write_timeout of 600ms/],
     ['what is no duration is ignored', 'soon', /exec_timeout of 300ms/],
   ])('answers 504 in time: %s', async (_, wanted, text) => {
     const handler = 'import time\ndef handle(event, context):\n    time.sleep(2)\n'
     await build({ template: 'python3', handler: { 'handler.py': handler } }, tag('python-slow'), {
       CONTRACT: 'http',
     })
-    await using container = await start(tag('python-slow'), { env: { exec_timeout: '300ms' } })
+    await using container = await start(tag('python-slow'), {
+      env: { exec_timeout: '300ms', write_timeout: '600ms' },
+    })
     const answer = await container.call({ headers: { 'X-Timeout': wanted } })
     expect(answer).toMatchObject({ status: 504, headers: { 'x-openfaas-internal': 'of-watchdog' } })
     expect(answer.body).toMatch(text)
@@ -287,7 +289,7 @@ def handle(event, context):
   })
 
   it('prefixes lines where that is asked for, and logs each call with its id', async () => {
-    const talks = 'import sys\ndef handle(req):\n    print("out")\n    print("err", file=sys.stderr)\n'
+    const talks = 'import sys\ndef handle(req):\n    print("out")\n    print("err", file=sys.stderr)\n    print("last words", end="")\n'
     await build({ template: 'python3', handler: { 'handler.py': talks } }, tag('python-talks'))
     await using container = await start(tag('python-talks'), {
       env: { prefix_logs: 'true', log_callid: 'true' },
@@ -304,5 +306,7 @@ def handle(event, context):
           'm',
         ).test(text),
     )
+    await docker('stop', '-t', '5', container.id)
+    expect(await container.logs()).toMatch(new RegExp(`^${line}stdout: last words$`, 'm'))
   })
 })

@@ -59,6 +59,18 @@ class PrefixedStream:
                 self._stream.flush()
         return len(text)
 
+    def writelines(self, lines):
+        for line in lines:
+            self.write(line)
+
+    def end_line(self):
+        """At the end of the process: a line that was begun is a line."""
+        with self._lock:
+            if self._size:
+                self._line("".join(self._parts))
+                self._parts.clear()
+                self._size = 0
+
     def _line(self, line):
         self._stream.write(f"{now()} {self._name}: {line}\n")
 

@@ -207,6 +207,8 @@ def drain(watchdog, name):
 def flush():
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(Exception):  # a handler may have closed it
+            if isinstance(stream, PrefixedStream):
+                stream.end_line()
             stream.flush()
 
 
@@ -331,6 +333,9 @@ def serve():
             # very one that the waking call comes in on. The gateway ends its idle connections itself.
             channel_timeout=10 * 365 * 86400,
             cleanup_interval=1,
+            # In memory, as the handler's text or bytes are anyway: for temporary files there may be no room, or no folder.
+            inbuf_overflow=sys.maxsize,
+            outbuf_overflow=sys.maxsize,
         )
     except OSError as error:
         log(f"cannot listen on port {port}: {error}")

@@ -238,7 +238,7 @@ class Call:
 
     def left(self):
         """Seconds this call still has, None where it has no limit."""
-        if self._limit.seconds == 0 and self._limit.name != "X-Timeout":
+        if self._limit.seconds == 0:
             return None
         left = self._limit.seconds - (time.perf_counter() - self._started)
         return min(max(0.0, left), threading.TIMEOUT_MAX)
@@ -308,8 +308,8 @@ def call_limit(environ):
     seconds = go_duration(wanted) if wanted else None
     if seconds is not None and (limit.seconds == 0 or seconds < limit.seconds):
         limit = Limit("X-Timeout", seconds, wanted)
-    none = limit.seconds == 0 and limit.name != "X-Timeout"
-    if WRITE_TIMEOUT.seconds > 0 and (none or WRITE_TIMEOUT.seconds < limit.seconds):
+    # An X-Timeout of 0s takes the limit away, as in the official watchdog; the connection's own stays.
+    if WRITE_TIMEOUT.seconds > 0 and (limit.seconds == 0 or WRITE_TIMEOUT.seconds < limit.seconds):
         limit = WRITE_TIMEOUT
     return limit
 
