@@ -121,6 +121,26 @@ test('the lines of a function that was removed stay for an hour, and for good wh
   expect(readdirSync(join(folder.path, 'openfaas-fn'))).toEqual([])
 })
 
+test('in a run that never ends, a removal clears away what functions removed long before left, and no file being written', async () => {
+  await using folder = await makeFolder()
+  const archive = new LogArchive(folder.path)
+  const next = { name: 'b', namespace: 'openfaas-fn' }
+  await archive.keep(next, 'r2', batches([line(1)]))
+  const unfinished = join(folder.path, 'openfaas-fn/b/r3.1.log~')
+  writeFileSync(unfinished, 'x')
+  await archive.keep(ref, 'r1', batches([line(1)]))
+  writeFileSync(join(folder.path, 'openfaas-fn/a/removed'), '')
+  const hourAgo = Date.now() / 1000 - 3700
+  utimesSync(join(folder.path, 'openfaas-fn/a/removed'), hourAgo, hourAgo)
+  await archive.functionRemoved(next)
+  expect(readdirSync(join(folder.path, 'openfaas-fn'))).toEqual(['b'])
+  expect(readdirSync(join(folder.path, 'openfaas-fn/b')).toSorted()).toEqual([
+    'r2.1.log',
+    'r3.1.log~',
+    'removed',
+  ])
+})
+
 test('the platform’s words are kept in their order, and bounded', async () => {
   await using folder = await makeFolder()
   const archive = new LogArchive(folder.path)

@@ -17,6 +17,8 @@ const MAX_NOTES_BYTES = 2 ** 20
 const KEPT_MS = 7 * 86_400_000
 /** How long the lines of a function outlive the function. */
 const KEPT_AFTER_REMOVAL_MS = 3_600_000
+/** How often it is looked for functions whose lines outlived them long enough: whenever one is removed, but not more often. */
+const LOOK_MS = 600_000
 
 /** The instance of lines that the platform itself writes into a function's log (pitfall 5). */
 export const PLATFORM_INSTANCE = 'faasdock'
@@ -32,6 +34,7 @@ export class LogArchive {
   readonly #folder: string
   readonly #maxBytes: number
   #notes: Promise<void> = Promise.resolve()
+  #lookedAt = 0
 
   constructor(folder: string, maxReplicaBytes = MAX_REPLICA_BYTES) {
     this.#folder = folder
@@ -114,10 +117,16 @@ export class LogArchive {
       .catch(() => undefined)
   }
 
-  /** The function was removed: its lines stay for a while, for whoever asks why. */
+  /**
+   * The function was removed: its lines stay for a while, for whoever asks why. Those of functions that were removed
+   * before it go, if their time has come: a run may last for months.
+   */
   async functionRemoved(ref: FunctionRef): Promise<void> {
     const folder = this.#folderOf(ref)
     if (folder !== undefined) await writeFile(join(folder, REMOVED), '').catch(() => undefined)
+    if (Date.now() < this.#lookedAt + LOOK_MS) return
+    this.#lookedAt = Date.now()
+    await this.#pruneAll(false)
   }
 
   /** The function is deployed again. */
@@ -128,9 +137,13 @@ export class LogArchive {
 
   /** Removes what was kept long enough, and what a crash left unfinished. */
   async sweep(): Promise<void> {
+    await this.#pruneAll(true)
+  }
+
+  async #pruneAll(isStart: boolean): Promise<void> {
     for (const namespace of await readdir(this.#folder).catch(() => []))
       for (const name of await readdir(join(this.#folder, namespace)).catch(() => []))
-        await this.#prune(join(this.#folder, namespace, name), true).catch(() => undefined)
+        await this.#prune(join(this.#folder, namespace, name), isStart).catch(() => undefined)
   }
 
   async #prune(folder: string, isStart = false): Promise<void> {
