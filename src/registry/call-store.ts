@@ -2,6 +2,7 @@ import { rmSync } from 'node:fs'
 import Database from 'better-sqlite3'
 import type { CallQuery, CallRecord, CallStore } from '../core/call.ts'
 import { formatRef } from '../core/function.ts'
+import { privateFile } from './private-file.ts'
 
 interface Row {
   readonly record: string
@@ -41,7 +42,7 @@ export function openCallRecords(file: string): Database.Database {
 }
 
 function open(file: string): Database.Database {
-  const db = new Database(file)
+  const db = new Database(privateFile(file))
   try {
     db.pragma('journal_mode = WAL')
     db.pragma('synchronous = OFF')

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readdirSync, readFileSync, readlinkSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, readdirSync, readFileSync, readlinkSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { expect, test } from 'vitest'
@@ -18,6 +18,18 @@ function revision(id: string, ref: FunctionRef, more: Partial<Revision> = {}): R
 
 const a: FunctionRef = { name: 'a', namespace: 'openfaas-fn' }
 const b: FunctionRef = { name: 'b', namespace: 'openfaas-fn' }
+
+test('in a folder that is open to all, nobody else reads what functions are given', async () => {
+  await using folder = await makeFolder()
+  chmodSync(folder.path, 0o755)
+  writeFileSync(join(folder.path, 'registry.db'), '', { mode: 0o644 })
+  using registry = openRegistry(folder.path, MIGRATIONS)
+  registry.functions.put({ ref: a, revision: revision('r1', a), replicas: 1, createdAt })
+  const files = readdirSync(folder.path).filter((name) => name.includes('.db'))
+  expect(files).toEqual(expect.arrayContaining(['registry.db', 'registry.db-wal', 'calls.db']))
+  for (const name of files)
+    expect([name, statSync(join(folder.path, name)).mode & 0o777]).toEqual([name, 0o600])
+})
 
 test('what was put is there after a restart, to the last field', async () => {
   await using folder = await makeFolder()

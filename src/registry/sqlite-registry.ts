@@ -8,13 +8,14 @@ import type { DesiredFunction, FunctionStore, Namespace, NamespaceStore, Registr
 import type { CallStore } from '../core/call.ts'
 import { callStore, openCallRecords } from './call-store.ts'
 import { migrate } from './migrate.ts'
+import { privateFile } from './private-file.ts'
 import { SecretFiles } from './secret-files.ts'
 
 /** Opens, or makes, the registry of a data directory, and brings it up to date by the files in `migrations`. The caller holds its lock. DATA_BROKEN. */
 export function openRegistry(dataDir: string, migrations: string): SqliteRegistry {
   let db: Database.Database | undefined
   try {
-    db = new Database(join(dataDir, 'registry.db'))
+    db = new Database(privateFile(join(dataDir, 'registry.db')))
     db.pragma('journal_mode = WAL')
     // With WAL, NORMAL can lose the last moments in a power cut but never breaks the file; a kill -9 loses nothing.
     db.pragma('synchronous = NORMAL')
