@@ -1,5 +1,6 @@
 import type { Clock } from '../core/clock.ts'
 import { FaasError } from '../core/errors.ts'
+import { checkHealthPaths, checkImage, checkProgram } from './spec-rules.ts'
 import { checkName, formatRef, isDnsLabel } from '../core/function.ts'
 import type { FunctionPhase, FunctionRef, FunctionSpec, FunctionStatus, Revision } from '../core/function.ts'
 import type { Provider, Usage } from '../core/provider.ts'
@@ -148,16 +149,9 @@ export class Functions {
     checkName(spec.name, 'function')
     const { registry } = this.#parts
     if (!registry.namespaces.get(spec.namespace)) throw noNamespace(spec.namespace, registry)
-    for (const [name, value] of Object.entries(spec.envVars ?? {})) {
-      if (name !== '' && !/[=\0]/.test(name) && !value.includes('\0')) continue
-      throw new FaasError('BAD_REQUEST', {
-        message: `envVars has ${JSON.stringify(name)}, which no program can be given`,
-        remedy: 'Use names without "=", and no NUL character in names and values.',
-      })
-    }
-    if (spec.image.trim() === '') {
-      throw new FaasError('BAD_REQUEST', { message: 'image is empty', remedy: 'Name the image to deploy.' })
-    }
+    checkProgram(spec)
+    checkImage(spec.image)
+    checkHealthPaths(spec)
     for (const { memory, cpu } of [spec.limits ?? {}, spec.requests ?? {}]) {
       if (memory !== undefined) parseMemory(memory)
       if (cpu !== undefined) parseCpu(cpu)

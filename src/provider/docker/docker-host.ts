@@ -182,11 +182,10 @@ export function originOf(container: RunningContainer, isPublished: boolean): str
 }
 
 function healthPath(spec: FunctionSpec): string {
-  return (
-    spec.annotations['com.openfaas.ready.http.path'] ??
-    spec.annotations['com.openfaas.health.http.path'] ??
-    '/_/health'
-  )
+  const { annotations } = spec
+  const path =
+    annotations['com.openfaas.ready.http.path'] ?? annotations['com.openfaas.health.http.path'] ?? '/_/health'
+  return path.startsWith('/') ? path : `/${path}`
 }
 
 /** What to say of a container's end. */
