@@ -37,6 +37,13 @@ function createSwap(parts) {
   const folderUrl = pathToFileURL(folder).href + '/'
   const alive = new Set()
   const marked = readMarker(markerFile)
+  const impossible = whyImpossible(folder, markerFile)
+  if (impossible === undefined && marked.before !== undefined) {
+    undoChange(folder, marked.before.steps.map(restored))
+    marked.hash = marked.before.hash
+    writeMarker(markerFile, { number: marked.number, hash: marked.hash })
+    log('the process ended while it loaded a swap; the files before it are back')
+  }
   let hash = marked.hash === undefined ? parts.hash : marked.hash
   /** A process that was killed halfway left this: no change can be applied to it. */
   let mixed = marked.hash === ''
@@ -53,7 +60,6 @@ function createSwap(parts) {
   let current = new generations.Generation(newestNumber, folder)
   alive.add(current)
 
-  const impossible = whyImpossible(folder, markerFile)
   if (impossible === undefined) {
     generations.track({ folder, log, failCalls: parts.failCalls })
     generations.setCurrent(current)
@@ -150,13 +156,13 @@ function createSwap(parts) {
     }
     if (manifests === undefined) manifests = readManifests(folder, listSources(folder))
     const previous = current
-    // Should the process die halfway, the one that follows it cannot say what it runs.
-    writeMarker(markerFile, { number: previous.number, hash: '' })
-    let undo
+    const steps = planChange(folder, wish)
+    // Should the process die halfway, the one that follows it puts the files back.
+    writeMarker(markerFile, { number: newestNumber + 1, hash: '', before: { hash, steps: steps.map(stored) } })
     try {
-      undo = putFiles(folder, wish)
+      applyChange(folder, steps)
     } catch (error) {
-      writeMarker(markerFile, { number: previous.number, hash })
+      writeMarker(markerFile, { number: newestNumber, hash })
       throw error
     }
     const next = new generations.Generation(newestNumber + 1, folder)
@@ -177,8 +183,8 @@ function createSwap(parts) {
       newestShared[0] = previous.number
       const described = await require('./failure').describe(error, { folder, place: next.place, changed: [...wish.files.keys()] })
       retire(next)
-      undo()
-      writeMarker(markerFile, { number: previous.number, hash })
+      undoChange(folder, steps)
+      writeMarker(markerFile, { number: next.number, hash })
       log(`generation ${next.number} does not load, generation ${previous.number} goes on\n${described.stack}`)
       throw new Refused(422, described.message, described)
     }
@@ -346,48 +352,80 @@ function checkPath(name) {
 
 // -------------------------------------------------------------------------------------------------------------- files
 
-/** Puts the wanted files in place and deletes the others; returns how to undo it. Throws with everything as it was. */
-function putFiles(folder, { from, files, deleted }) {
-  const gone = from === null ? listSources(folder).filter((name) => !files.has(name)) : deleted
-  const before = []
-  const undo = () => {
-    before.reverse().forEach(({ name, content, mode }) => {
-      if (content === undefined) removeFile(folder, name)
-      else writeFile(path.join(folder, name), content, mode)
-    })
+/** What a path is now, without following it: a file's content and mode, a link's target, or nothing of both. */
+function whatIs(file) {
+  try {
+    const stat = fs.lstatSync(file)
+    if (stat.isDirectory()) return {}
+    if (stat.isSymbolicLink()) return { link: fs.readlinkSync(file) }
+    return { content: fs.readFileSync(file), mode: stat.mode & 0o777 }
+  } catch (error) {
+    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return {}
+    throw error
   }
-  const change = (name, work) => {
+}
+
+/** What a swap changes, with what is there before; `wanted` is undefined where a file goes. Changes nothing. */
+function planChange(folder, { from, files, deleted }) {
+  const gone = (from === null ? listSources(folder) : deleted).filter((name) => !files.has(name))
+  const steps = []
+  const look = (name, wanted) => {
     const file = path.join(folder, name)
     staysInside(folder, file, name)
-    const stat = fs.existsSync(file) ? fs.statSync(file) : undefined
-    if (stat !== undefined && stat.isDirectory()) throw new Refused(400, `"${name}" is a folder`)
-    const content = stat === undefined ? undefined : fs.readFileSync(file)
-    const mode = stat === undefined ? 0o644 : stat.mode & 0o777
-    if (work(file, content, mode)) before.push({ name, content, mode })
+    const before = whatIs(file)
+    const isThere = before.content !== undefined || before.link !== undefined
+    const same = wanted === undefined ? !isThere : before.content !== undefined && before.content.equals(wanted)
+    if (!same) steps.push(Object.assign({ name, wanted }, before))
   }
+  gone.forEach((name) => look(name, undefined))
+  const goes = new Set(steps.map(({ name }) => name))
+  files.forEach((wanted, name) => {
+    const parts = name.split('/')
+    const isBelowGone = parts.some((_, at) => goes.has(parts.slice(0, at).join('/')))
+    if (isBelowGone) steps.push({ name, wanted })
+    else look(name, wanted)
+  })
+  return steps
+}
+
+/** Throws with everything as it was. */
+function applyChange(folder, steps) {
+  const done = []
   try {
-    gone.forEach((name) => {
-      if (files.has(name)) return
-      change(name, (file, content) => {
-        if (content === undefined) return false
-        removeFile(folder, name)
-        return true
-      })
-    })
-    files.forEach((wanted, name) => {
-      change(name, (file, content, mode) => {
-        if (content !== undefined && content.equals(wanted)) return false
-        fs.mkdirSync(path.dirname(file), { recursive: true })
-        writeFile(file, wanted, mode)
-        return true
-      })
+    steps.forEach((step) => {
+      const file = path.join(folder, step.name)
+      if (fs.existsSync(file) && fs.lstatSync(file).isDirectory()) throw new Refused(400, `"${step.name}" is a folder`)
+      done.push(step)
+      if (step.wanted === undefined) removeFile(folder, step.name)
+      else writeFile(file, step.wanted, step.mode === undefined ? 0o644 : step.mode)
     })
   } catch (error) {
-    undo()
+    undoChange(folder, done)
     if (error instanceof Refused) throw error
     throw new Refused(501, `the files cannot be written: ${error.message}`)
   }
-  return undo
+}
+
+/** Also of a change that was made only in part. */
+function undoChange(folder, steps) {
+  for (const { name, content, mode, link } of steps.slice().reverse()) {
+    const file = path.join(folder, name)
+    if (content !== undefined) {
+      writeFile(file, content, mode)
+      continue
+    }
+    const now = whatIs(file)
+    if (now.content !== undefined || now.link !== undefined) removeFile(folder, name)
+    if (link === undefined) continue
+    fs.mkdirSync(path.dirname(file), { recursive: true })
+    fs.symlinkSync(link, file)
+  }
+}
+
+/** As text for the marker, and back: how a process that was killed halfway finds its files again. */
+const stored = ({ name, content, mode, link }) => ({ name, mode, link, content: content && content.toString('base64') })
+const restored = ({ name, content, mode, link }) => {
+  return { name, mode, link, content: content === undefined ? undefined : Buffer.from(content, 'base64') }
 }
 
 /** Whole or not at all, and as a new file: copies of generations may still hold the old one. */
@@ -497,12 +535,12 @@ function sweepCopies(folder) {
 
 function readMarker(file) {
   try {
-    const { number, hash } = JSON.parse(fs.readFileSync(file, 'utf8'))
-    if (Number.isInteger(number) && typeof hash === 'string') return { number, hash }
+    const { number, hash, before } = JSON.parse(fs.readFileSync(file, 'utf8'))
+    if (Number.isInteger(number) && typeof hash === 'string') return { number, hash, before }
   } catch (_) {
     // Nothing was swapped yet.
   }
-  return { number: 0, hash: undefined }
+  return { number: 0, hash: undefined, before: undefined }
 }
 
 function writeMarker(file, content) {

@@ -1,6 +1,6 @@
 // The runtime's own route /_/generation (docs/runtime.md), on the real program of every Node that the template offers.
 import { spawn } from 'node:child_process'
-import { chmod, readFile, readdir, stat } from 'node:fs/promises'
+import { chmod, readFile, readdir, readlink, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { callAt, until } from './templates/call.ts'
@@ -621,6 +621,54 @@ describe('/_/generation', () => {
       const state = await until(runtime.state, ({ hash }) => hash !== '')
       expect(state).toMatchObject({ hash: 'second', number: 3, canSwap: true })
       expect(await bodyOf(runtime)).toBe('two')
+    } finally {
+      child.kill('SIGKILL')
+    }
+  })
+
+  it('takes links in the folder for what they are', async () => {
+    const links = { 'to-lib': 'lib', 'lost.js': 'nowhere', 'alias.js': 'lib/part.js' }
+    const files = { ...hello, 'lib/part.js': 'module.exports = 1' }
+    await using runtime = await startSwappable(files, {}, { links })
+    const folder = join(runtime.folder, 'function')
+    expect(await runtime.put({ 'handler.js': 'syntax error(' }, { from: null })).toMatchObject({
+      status: 422,
+    })
+    expect((await readdir(folder)).sort()).toEqual(['alias.js', 'handler.js', 'lib', 'lost.js', 'to-lib'])
+    expect(await readlink(join(folder, 'alias.js'))).toBe('lib/part.js')
+    expect(await runtime.put(two, { from: null })).toMatchObject({ status: 200 })
+    expect(await readdir(folder)).toEqual(['handler.js'])
+  })
+
+  it('comes back with the files before a swap that killed the process', async () => {
+    await using runtime = await startSwappable({ ...hello, 'old.js': 'exports.a = 1' })
+    const folder = join(runtime.folder, 'function')
+    await runtime.put(two, { hash: 'second' })
+    const fatal = { 'handler.js': 'process.kill(process.pid, "SIGKILL")', 'new/a.js': '' }
+    await expect(runtime.put(fatal, { deleted: ['old.js'], hash: 'third' })).rejects.toThrow()
+    await runtime.ended()
+    const child = spawn(process.execPath, ['index.js'], {
+      cwd: runtime.folder,
+      env: {
+        ...swapEnv,
+        port: String(runtime.port),
+        metrics_port: String(runtime.metricsPort),
+        suppress_lock: 'true',
+      },
+      stdio: 'ignore',
+    })
+    try {
+      await until(
+        () =>
+          runtime.call().then(
+            ({ body }) => body,
+            () => '',
+          ),
+        (body) => body !== '',
+      )
+      expect(await bodyOf(runtime)).toBe('two')
+      expect(await runtime.state()).toMatchObject({ hash: 'second', canSwap: true })
+      expect((await readdir(folder)).sort()).toEqual(['handler.js', 'old.js'])
     } finally {
       child.kill('SIGKILL')
     }

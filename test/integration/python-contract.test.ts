@@ -289,7 +289,8 @@ def handle(event, context):
   })
 
   it('prefixes lines where that is asked for, and logs each call with its id', async () => {
-    const talks = 'import sys\ndef handle(req):\n    print("out")\n    print("err", file=sys.stderr)\n    print("last words", end="")\n'
+    const talks =
+      'import sys\ndef handle(req):\n    print("out")\n    print("err", file=sys.stderr)\n    print("last words", end="")\n'
     await build({ template: 'python3', handler: { 'handler.py': talks } }, tag('python-talks'))
     await using container = await start(tag('python-talks'), {
       env: { prefix_logs: 'true', log_callid: 'true' },
