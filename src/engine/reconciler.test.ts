@@ -69,6 +69,21 @@ test('what did not get ready is tried again by itself, and told once', async () 
   expect(functions.get(spec)?.state).toBe('ready')
 })
 
+test('what misses a secret starts as soon as that secret is there, and not for another', async () => {
+  const image = steeredImage(new FaasError('SECRET_NOT_FOUND', { message: 'no key', remedy: 'Create it.' }))
+  await using platform = await makePlatform({ image })
+  const { functions, provider, registry } = platform
+  registry.secrets.put('openfaas-fn', 'key', Buffer.from('x'))
+  const spec = specOf('hello', 'image', { secrets: ['key'] })
+  await expect(functions.deploy(spec).settled).rejects.toMatchObject({ code: 'SECRET_NOT_FOUND' })
+  image.be('ok')
+  registry.secrets.put('openfaas-fn', 'other', Buffer.from('x'))
+  await settle()
+  expect(image.starts).toBe(1)
+  registry.secrets.put('openfaas-fn', 'key', Buffer.from('y'))
+  await soon(() => provider.actual(spec)?.available === 1)
+})
+
 test('an update that fails keeps the old revision answering and says which one serves', async () => {
   const [good, bad] = [steeredImage(), steeredImage(broken())]
   await using platform = await makePlatform({ good, bad })

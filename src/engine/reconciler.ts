@@ -24,11 +24,13 @@ export class Reconciler implements AsyncDisposable {
   readonly #loops = new Map<string, FunctionLoop>()
   readonly #waiters = new Map<string, Set<(error?: FaasError) => void>>()
   readonly #watch: Disposable
+  readonly #secretWatch: Disposable
   #isStopped = false
 
   constructor(parts: ReconcilerParts) {
     this.#parts = parts
     this.#watch = parts.provider.watch((event) => this.#onProviderEvent(event))
+    this.#secretWatch = parts.registry.secrets.watch((namespace, name) => this.#onSecret(namespace, name))
   }
 
   /**
@@ -82,6 +84,7 @@ export class Reconciler implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isStopped = true
     this.#watch[Symbol.dispose]()
+    this.#secretWatch[Symbol.dispose]()
     for (const key of this.#waiters.keys()) this.#tellWaiters(key, stopping())
     await Promise.allSettled([...this.#loops.values()].map((loop) => loop[Symbol.asyncDispose]()))
   }
@@ -184,6 +187,15 @@ export class Reconciler implements AsyncDisposable {
       ...(serving !== undefined && { serving }),
       problem,
     })
+  }
+
+  /** What does not start for want of this secret is not kept waiting until it would be tried again by itself. */
+  #onSecret(namespace: string, name: string): void {
+    const { registry, problems } = this.#parts
+    for (const { ref, revision } of registry.functions.list(namespace)) {
+      const isMissed = problems.of(ref, 'deploy')?.code === 'SECRET_NOT_FOUND'
+      if (isMissed && revision.spec.secrets?.includes(name) === true) this.converge(ref).catch(() => undefined)
+    }
   }
 
   #onProviderEvent(event: ProviderEvent): void {
