@@ -64,6 +64,8 @@ export interface App extends AsyncDisposable {
   readonly login?: Login
   readonly instance: string
   readonly dataDir: string
+  /** They run on when this ends and nobody asks otherwise. */
+  readonly keepsFunctions: boolean
   readonly events: Events
   readonly functions: Functions
   /** Present when the config names a stack. */
@@ -92,7 +94,8 @@ export async function createApp(config: Config, parts: Partial<Parts> = {}): Pro
 
 async function open(config: Config, parts: Partial<Parts>, closers: Closers): Promise<App> {
   const clock = systemClock
-  const lock = closers.use(lockDataDir(config.dataDir, config.stack === undefined))
+  const keepsFunctions = config.stack === undefined && !config.stopFunctions
+  const lock = closers.use(lockDataDir(config.dataDir, keepsFunctions))
   const registry = closers.use(openRegistry(config.dataDir, MIGRATIONS))
   const events = new Events(clock)
   const log = eventLog(events)
@@ -218,6 +221,7 @@ async function open(config: Config, parts: Partial<Parts>, closers: Closers): Pr
         await reconciler[Symbol.asyncDispose]()
         // With nothing to run on, the network and the relay serve nobody.
         if (removeFunctions || registry.functions.list().length === 0) await provider.removeAll()
+        else if (!keepsFunctions) await provider.removeAll({ keepsLines: true })
       } finally {
         // The lock and the registry are let go of even when the engine is away; `gc` takes what is left there.
         await closers[Symbol.asyncDispose]()
@@ -228,6 +232,7 @@ async function open(config: Config, parts: Partial<Parts>, closers: Closers): Pr
     ...(asksOutside && { login: asksOutside }),
     instance: registry.instance,
     dataDir: config.dataDir,
+    keepsFunctions,
     events,
     functions,
     ...(devLoop && {

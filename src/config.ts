@@ -29,6 +29,8 @@ export interface Config {
   readonly upstreamTimeoutMs: number
   readonly startTimeoutMs: number
   readonly drainMs: number
+  /** Functions end with the platform; those of a registry are started again by the next one. */
+  readonly stopFunctions: boolean
   /** A NATS server that somebody else looks after; absent means: one of our own. */
   readonly natsUrl?: string
   /** Larger bodies of async calls are refused, bytes. */
@@ -68,6 +70,7 @@ const SETTINGS = {
   upstreamTimeoutMs: { flag: 'upstreamTimeout', variable: 'upstream_timeout' },
   startTimeoutMs: { flag: 'startTimeout', variable: 'FAASDOCK_START_TIMEOUT' },
   drainMs: { flag: 'drainTimeout', variable: 'FAASDOCK_DRAIN_TIMEOUT' },
+  stopFunctions: { flag: 'stopFunctions', variable: 'FAASDOCK_STOP_FUNCTIONS' },
   natsUrl: { flag: 'natsUrl', variable: 'NATS_URL' },
   asyncMaxBodyBytes: { flag: 'asyncMaxBody', variable: 'FAASDOCK_ASYNC_MAX_BODY' },
   queueLimits: { flag: 'queueLimits', variable: 'FAASDOCK_QUEUE_LIMITS' },
@@ -102,6 +105,11 @@ const PORT_OR_OFF = `${PORT}, or "off"`
 const portOf = (accepted: string) =>
   z.coerce.number(accepted).int(accepted).min(0, accepted).max(65535, accepted)
 
+const yesOrNo = z.union([
+  z.boolean(),
+  z.enum(['true', 'false', '1', '0'], 'true or false').transform((text) => text === 'true' || text === '1'),
+])
+
 /** Names with commas between them. */
 const names = z
   .string()
@@ -132,6 +140,7 @@ const schema = z.object({
   upstreamTimeoutMs: duration.default(10 * 60_000),
   startTimeoutMs: duration.default(60_000),
   drainMs: duration.default(30_000),
+  stopFunctions: yesOrNo.default(false),
   natsUrl: z.string().min(1, 'an address such as nats://127.0.0.1:4222').optional(),
   asyncMaxBodyBytes: bytes.default(32 * 2 ** 20),
   queueLimits: z
@@ -148,14 +157,7 @@ const schema = z.object({
     .int('a whole number from 1')
     .min(1, 'a whole number from 1')
     .default(4),
-  watch: z
-    .union([
-      z.boolean(),
-      z
-        .enum(['true', 'false', '1', '0'], 'true or false')
-        .transform((text) => text === 'true' || text === '1'),
-    ])
-    .default(true),
+  watch: yesOrNo.default(true),
 })
 
 /** Flags over environment over defaults. Unlike OpenFaaS, a value that cannot be read is an error (BAD_CONFIG). */

@@ -19,6 +19,7 @@ export interface HostFlags {
   readonly upstreamTimeout?: string
   readonly startTimeout?: string
   readonly parallel?: number
+  readonly stopFunctions?: boolean
 }
 
 export function hostOptions(): Option[] {

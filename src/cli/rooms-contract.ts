@@ -26,6 +26,8 @@ export interface HostedApp extends AsyncDisposable {
   readonly login?: { readonly user: string; readonly password: string }
   readonly instance: string
   readonly dataDir: string
+  /** They run on when this ends and nobody asks otherwise. */
+  readonly keepsFunctions: boolean
   readonly events: {
     watch(watcher: (event: StampedEvent) => void, since?: number): Disposable
   }

@@ -40,8 +40,11 @@ export interface Provider extends AsyncDisposable {
   secretChanged(namespace: string, name: string): Promise<void>
   /** Measured use of all replicas of the function. */
   usage(fn: FunctionRef): Promise<Usage>
-  /** Removes everything that this instance made: replicas, network. Used when a run ends for good. */
-  removeAll(): Promise<void>
+  /**
+   * Removes everything that this instance made: replicas, network. Used when a run ends for good, or, with `keepsLines`,
+   * when the next one will start the functions again and show what they wrote.
+   */
+  removeAll(options?: { readonly keepsLines: boolean }): Promise<void>
 }
 
 export interface ProviderInfo {

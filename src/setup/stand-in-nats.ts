@@ -3,7 +3,8 @@ import type { Recipe } from './recipe.ts'
 
 /** `nats:2…`: Debian's nats-server, whichever 2.x was asked for; its arguments are those of the official image. */
 export function natsRecipe(name: ImageName): Recipe | undefined {
-  if (name.repository !== 'nats' || !/^(2([.-]|$)|latest$|alpine|scratch|linux)/.test(name.tag)) return undefined
+  if (name.repository !== 'nats' || !/^(2([.-]|$)|latest$|alpine|scratch|linux)/.test(name.tag))
+    return undefined
   return {
     id: 'nats-server',
     what: 'Debian bookworm with its own nats-server 2.9',

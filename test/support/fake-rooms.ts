@@ -108,6 +108,7 @@ export function makeFakeApp(url: string): FakeApp {
     url,
     instance: 'test',
     dataDir: '/data',
+    keepsFunctions: true,
     events: new Events(systemClock),
     statuses,
     stopped,

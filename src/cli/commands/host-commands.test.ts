@@ -199,4 +199,14 @@ describe('serve', () => {
     expect(await started.exit).toBe(0)
     expect(app.stopped).toEqual([false])
   })
+
+  test('says that the functions ended with it where it was told to end them', async () => {
+    const app = { ...makeFakeApp('http://127.0.0.1:1'), keepsFunctions: false }
+    const started = startCli(['serve', '--stop-functions'], { rooms: roomsOf({ app }) })
+    await eventually(() => started.stdout.text.includes('API   http://127.0.0.1:1'))
+    expect(app.settings?.flags).toEqual({ stopFunctions: true })
+    started.interrupt('SIGTERM')
+    expect(await started.exit).toBe(0)
+    expect(started.stdout.text).toContain('functions ended too, and are served again')
+  })
 })

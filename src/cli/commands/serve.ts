@@ -1,4 +1,4 @@
-import { defineCommand } from '../command.ts'
+import { defineCommand, flag } from '../command.ts'
 import { DevView } from '../dev-view.ts'
 import { hostOptions } from '../host-flags.ts'
 import type { HostFlags } from '../host-flags.ts'
@@ -7,8 +7,15 @@ import { openApp } from './rooms.ts'
 
 /** The platform in this process, without a stack: for a team, or for `up` from other terminals. */
 export const serve = defineCommand<HostFlags>({
-  options: hostOptions(),
-  details: 'Runs until Ctrl-C. Functions stay on the engine, and answer again when it is started again.',
+  options: [
+    ...hostOptions(),
+    flag(
+      '--stop-functions',
+      'functions end too, and are started again by the next start (default: they run on) (env: FAASDOCK_STOP_FUNCTIONS)',
+    ),
+  ],
+  details:
+    'Runs until Ctrl-C. Functions run on, on the engine, and are served again when it is started again.',
   examples: ['', '--host 0.0.0.0 --port 8080', '--json'],
   async run(context, _args, flags) {
     const { print, signal } = context
@@ -34,7 +41,9 @@ export const serve = defineCommand<HostFlags>({
     } finally {
       await app.stop({ removeFunctions: false })
     }
-    print.say('stopped; functions stay, and are served again by the next "faasdock serve"')
+    print.say(
+      `stopped; functions ${app.keepsFunctions ? 'stay' : 'ended too'}, and are served again by the next "faasdock serve"`,
+    )
     return 0
   },
 })

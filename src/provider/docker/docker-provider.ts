@@ -324,8 +324,8 @@ export class DockerProvider implements Provider {
     return { [Symbol.dispose]: () => void this.#watchers.delete(onEvent) }
   }
 
-  async removeAll(): Promise<void> {
-    this.#isEnding = true
+  async removeAll({ keepsLines } = { keepsLines: false }): Promise<void> {
+    this.#isEnding = !keepsLines
     await Promise.all([...this.#sets.values()].map((set) => set.remove()))
     const { engine, instance } = this.#options
     await removeContainersOf(engine, instance)
