@@ -16,6 +16,7 @@ import { openBrowser } from './open-browser.ts'
 import { wantsLive } from './progress.ts'
 import type { HostedApp } from './rooms-contract.ts'
 import { tableLines } from './table.ts'
+import { terminalText } from './terminal-text.ts'
 
 /** Words that make a log line pass `errors only`. */
 const ERROR_WORDS = /\b(error|exception|traceback|panic|fatal|unhandled|failed)\b/i
@@ -108,9 +109,9 @@ export class DevSession implements Disposable {
   #showLog(ref: FunctionRef, text: string): void {
     if (this.#filter !== undefined && this.#filter !== ref.name) return
     if (this.#errorsOnly && !ERROR_WORDS.test(text)) return
-    this.#region.print(
-      `${this.#nameColor(formatRef(ref))(ref.name)} ${this.#context.print.colors.dim('│')} ${text}`,
-    )
+    const { colors } = this.#context.print
+    const shown = this.#context.io.stdout.isTTY === true ? terminalText(text, colors.isColorSupported) : text
+    this.#region.print(`${this.#nameColor(formatRef(ref))(ref.name)} ${colors.dim('│')} ${shown}`)
   }
 
   #liveState(): { rows: ReturnType<DevView['rows']>; warnings: string[]; status: string } {

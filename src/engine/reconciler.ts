@@ -194,7 +194,8 @@ export class Reconciler implements AsyncDisposable {
     const { registry, problems } = this.#parts
     for (const { ref, revision } of registry.functions.list(namespace)) {
       const isMissed = problems.of(ref, 'deploy')?.code === 'SECRET_NOT_FOUND'
-      if (isMissed && revision.spec.secrets?.includes(name) === true) this.converge(ref).catch(() => undefined)
+      if (isMissed && revision.spec.secrets?.includes(name) === true)
+        this.converge(ref).catch(() => undefined)
     }
   }
 

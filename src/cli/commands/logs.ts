@@ -9,6 +9,7 @@ import type { FoundGateway } from '../gateway-for.ts'
 import { DEFAULT_TIME_FORMAT, LOG_FORMATS, makeLogFormat } from '../log-format.ts'
 import type { LogLook } from '../log-format.ts'
 import { nameTest } from '../select-names.ts'
+import { terminalText } from '../terminal-text.ts'
 import { parseDuration } from '../time-words.ts'
 import type { WireLog } from '../wire.ts'
 
@@ -71,9 +72,14 @@ export const logs = defineCommand<Flags>({
       },
       print.colors,
     )
+    // A file or another program gets what the function wrote.
+    const isTerminal =
+      context.io.stdout.isTTY === true && !print.json && (flags.output ?? 'plain') === 'plain'
     const show = async (log: WireLog): Promise<void> => {
       // Waits for the reader: lines that it does not take must not pile up here.
-      if (isWanted(log.text)) await print.bytes(Buffer.from(`${format(log)}\n`))
+      if (!isWanted(log.text)) return
+      const shown = isTerminal ? { ...log, text: terminalText(log.text, print.colors.isColorSupported) } : log
+      await print.bytes(Buffer.from(`${format(shown)}\n`))
     }
     const follow = flags.tail !== false
     const requests = wanted.map((fn) => ({
