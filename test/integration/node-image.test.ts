@@ -295,7 +295,8 @@ describeDocker('node template, private registries', () => {
   const token = `token-${String(process.pid)}-${String(Date.now())}`
   const handler = {
     'handler.js': `module.exports = async () => require('@private/thing')`,
-    'package.json': '{"dependencies":{"@private/thing":"1.0.0"}}',
+    // A secret is not part of what a layer is known by: without a word of this run, a layer of an earlier one would do.
+    'package.json': `{"description":"run ${String(Date.now())}","dependencies":{"@private/thing":"1.0.0"}}`,
   }
   const npmrc = (host: string, secret: string): string =>
     `@private:registry=http://${host}/\n//${host}/:_authToken=${secret}\n`
