@@ -155,8 +155,8 @@ describeDocker('node template, the image', () => {
       body: '{"body":"\\"x\\"","content-type":"text/plain"}',
     })
     expect(await container.exec('id', '-u')).toBe('1000')
-    expect(await container.exec('sh', '-c', 'echo $HOME $NODE_ENV; pwd')).toBe(
-      '/home/app production\n/home/app',
+    expect(await container.exec('sh', '-c', 'echo $HOME ${NODE_ENV-unset}; pwd')).toBe(
+      '/home/app unset\n/home/app',
     )
   })
 
