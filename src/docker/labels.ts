@@ -17,6 +17,9 @@ export const LABEL = {
   host: 'com.faasdock.host',
 } as const
 
+/** All of them: nobody else's to give. */
+export const OWN_LABELS: ReadonlySet<string> = new Set(Object.values(LABEL))
+
 /** Docker's filter for what an instance owns. */
 export function ownedBy(instance: string, role?: string): { label: string[] } {
   const label = [`${LABEL.instance}=${instance}`]

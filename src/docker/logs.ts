@@ -131,9 +131,12 @@ export class ContainerOutput {
 export async function lastLines(engine: Engine, id: string, count: number): Promise<string> {
   const texts: string[] = []
   for await (const lines of new ContainerOutput(engine, id, { tail: count }).past(AbortSignal.timeout(5000)))
-    texts.push(...lines.map(({ text }) => text))
+    texts.push(...lines.map(({ text }) => text.replace(TERMINAL_CODES, '')))
   return texts.join('\n')
 }
+
+/** Colours, and whatever else would steer the terminal that shows the error these lines become a part of. */
+const TERMINAL_CODES = /\u001b\[[0-9;:]*m|[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g
 
 /** A call, because the compiler does not expect a signal to abort during an await. */
 function isOver(signal: AbortSignal): boolean {

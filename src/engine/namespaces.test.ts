@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { makePlatform, soon, specOf, steeredImage } from '../../test/support/platform.ts'
 import type { TestPlatform } from '../../test/support/platform.ts'
 import { Namespaces } from './namespaces.ts'
@@ -16,6 +16,24 @@ describe('namespaces', () => {
     expect(over(platform).list()).toEqual(['dev', 'openfaas-fn'])
     await using again = await makePlatform({}, { folder: platform.folder, provider: platform.provider })
     expect(over(again).get('dev')).toEqual({ name: 'dev', ...marked })
+  })
+
+  test('are removed last: what fails before that leaves one that can be removed again', async () => {
+    await using platform = await makePlatform({ image: steeredImage() })
+    const { registry } = platform
+    const namespaces = over(platform)
+    namespaces.create({ name: 'dev', ...marked })
+    registry.secrets.put('dev', 'key', Buffer.from('x'))
+    await platform.functions.deploy(specOf('hello', 'image', { namespace: 'dev' })).settled
+    const failing = vi.spyOn(registry.secrets, 'delete').mockImplementationOnce(() => {
+      throw new Error('the disk says no')
+    })
+    expect(() => namespaces.remove('dev')).toThrow('the disk says no')
+    failing.mockRestore()
+    expect(namespaces.list()).toContain('dev')
+    namespaces.remove('dev')
+    expect(namespaces.list()).not.toContain('dev')
+    expect(registry.secrets.list('dev')).toEqual([])
   })
 
   test.each([

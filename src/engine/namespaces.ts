@@ -64,12 +64,13 @@ export class Namespaces {
         remedy: 'Remove its functions one by one.',
       })
     }
-    // First what is written down, in one go: a crash afterwards leaves replicas, which the next start removes.
+    // The namespace last: after a crash in between it is still there to be removed, and no later one of its name would
+    // find its secrets. Replicas that are left then are removed by the next start.
     registry.transaction(() => {
       for (const { ref } of registry.functions.list(name)) functions.remove(ref)
-      registry.namespaces.delete(name)
     })
     for (const secret of registry.secrets.list(name)) registry.secrets.delete(name, secret)
+    registry.namespaces.delete(name)
   }
 }
 

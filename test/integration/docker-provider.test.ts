@@ -277,6 +277,7 @@ describeDocker('the Docker provider', () => {
       const { fn, container } = await inspect({
         envProcess: 'node x.js',
         envVars: { fprocess: 'loses', EMPTY: '', MULTI: 'a\nb=c' },
+        labels: { team: 'a', [LABEL.secrets]: 'of-somebody-else' },
       })
       const { env } = await get<{ env: Record<string, string> }>(under.provider, fn, '/who')
       expect(env).toMatchObject({
@@ -287,6 +288,8 @@ describeDocker('the Docker provider', () => {
         MULTI: 'a\nb=c',
       })
       expect(container.Config.Hostname).toBe(fn.name)
+      expect(container.Config.Labels).toMatchObject({ team: 'a', [LABEL.function]: fn.name })
+      expect(container.Config.Labels).not.toHaveProperty([LABEL.secrets])
     })
 
     test('reaches its neighbours by name', async () => {

@@ -3,7 +3,7 @@ import type { FunctionSpec, Revision } from '../../core/function.ts'
 import { formatRef } from '../../core/function.ts'
 import { parseCpu, parseMemory } from '../../core/quantity.ts'
 import type { ContainerPlan } from '../../docker/containers.ts'
-import { LABEL } from '../../docker/labels.ts'
+import { LABEL, OWN_LABELS } from '../../docker/labels.ts'
 
 /** The names functions use for the gateway (contract 10). */
 export const GATEWAY_NAMES = ['gateway', 'gateway.openfaas', 'gateway.openfaas.svc.cluster.local']
@@ -47,8 +47,8 @@ export function planContainer(
     image: revision.imageId ?? spec.image,
     env: functionEnv(spec, imageEnv),
     labels: {
-      // The user's, for tools that look at containers; ours win.
-      ...spec.labels,
+      // The user's, for tools that look at containers; ours are nobody else's to give.
+      ...Object.fromEntries(Object.entries(spec.labels).filter(([name]) => !OWN_LABELS.has(name))),
       [LABEL.instance]: instance,
       [LABEL.role]: 'function',
       [LABEL.namespace]: spec.namespace,
