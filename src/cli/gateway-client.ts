@@ -192,7 +192,7 @@ export class GatewayClient {
   }
 
   /** Lines of JSON of a route of faasdock's own, as they come. */
-  async *follow(path: string, query: Readonly<Record<string, string | undefined>>): AsyncGenerator<unknown> {
+  async *follow(path: string, query: Readonly<Record<string, string | undefined>>): AsyncGenerator {
     const answer = await this.#connection.ask('GET', path, { query })
     await this.#connection.accept(answer)
     yield* readJsonLines(answer.body)
