@@ -2,7 +2,7 @@
 // installed, so that no service of theirs ever starts on this machine.
 import { cpSync, existsSync, mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { announce, hasProgram, mayInstallPackages, runTool } from './bootstrap/run-tool.mjs'
+import { announce, hasProgram, installPackages, mayInstallPackages, runTool } from './bootstrap/run-tool.mjs'
 
 /** Program → Debian package. */
 const TOOLS = {
@@ -13,6 +13,23 @@ const TOOLS = {
 
 /** Where tests find what was fetched (test/support/tools.ts): the folder that packages call `/`. */
 export const toolsFolder = (root) => join(root, 'node_modules/.cache/faasdock-tools')
+
+/**
+ * A Python program with its packages, which cannot be run from a folder: installed, where that is allowed. It starts no
+ * service.
+ */
+export async function provideCompose() {
+  if (hasProgram('docker-compose')) return
+  const { ok } = await runTool('docker', ['compose', 'version'])
+  if (ok) return
+  const forbidden = process.env.FAASDOCK_INSTALL_ENGINE === '0'
+  try {
+    if (!forbidden && mayInstallPackages()) return await installPackages(['docker-compose'])
+    announce('!!! not on this machine: docker-compose; tests that use it are skipped')
+  } catch (error) {
+    announce(`!!! docker-compose cannot be installed; tests that use it are skipped: ${error.message}`)
+  }
+}
 
 /** Fetches what is missing. What cannot be had is announced; the tests that need it say so themselves. */
 export async function provideTools(root) {

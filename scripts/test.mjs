@@ -7,7 +7,7 @@ import { bootstrap, ROOT } from './bootstrap.mjs'
 import { announce } from './bootstrap/run-tool.mjs'
 import { countTests } from './bootstrap/count-tests.mjs'
 import { TEST_IMAGES } from './test-images.mjs'
-import { provideTools } from './test-tools.mjs'
+import { provideCompose, provideTools } from './test-tools.mjs'
 
 const args = process.argv.slice(2)
 const required = process.env.REQUIRE_DOCKER === '1'
@@ -16,6 +16,7 @@ await bootstrap()
 if (!unitOnly()) {
   await provideDocker()
   await provideTools(ROOT)
+  await provideCompose()
 }
 const { status, report } = await runVitest(args)
 const { passed, failed, skipped, withoutDocker, notes } = countTests(report, status)
