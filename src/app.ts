@@ -24,6 +24,7 @@ import { Namespaces } from './engine/namespaces.ts'
 import { Problems } from './engine/problems.ts'
 import { Reconciler } from './engine/reconciler.ts'
 import { Router } from './engine/router.ts'
+import { SecretDelivery } from './engine/secret-delivery.ts'
 import { isLoopback, listenForMetrics, listenInside, listenOutside, urlOf } from './gateway/listen.ts'
 import type { Listening } from './gateway/listen-on.ts'
 import { loginCommand } from './gateway/login-command.ts'
@@ -111,12 +112,7 @@ async function open(config: Config, parts: Partial<Parts>, closers: Closers): Pr
     parts.transport ?? new UndiciTransport({ answerTimeoutMs: config.upstreamTimeoutMs }),
   )
   closers.use(noteFailures(events, provider))
-  closers.use(
-    registry.secrets.watch((namespace, name) => {
-      // Where the engine is away, replicas get the value when it is back.
-      provider.secretChanged(namespace, name).catch((error: unknown) => log.warn(asFaasError(error).message))
-    }),
-  )
+  const secretDelivery = closers.use(new SecretDelivery({ secrets: registry.secrets, provider, clock, log }))
   closers.use(
     provider.watch((event) => {
       if (event.type === 'replica-gone') transport.forget(event.replica)
@@ -180,6 +176,7 @@ async function open(config: Config, parts: Partial<Parts>, closers: Closers): Pr
       invoker,
       provider,
       registry,
+      secretDelivery,
       events,
       metrics,
       version,

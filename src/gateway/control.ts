@@ -7,6 +7,7 @@ import type { Registry } from '../core/registry.ts'
 import type { AsyncCalls } from '../engine/async-calls.ts'
 import type { Functions } from '../engine/functions.ts'
 import type { Namespaces } from '../engine/namespaces.ts'
+import type { SecretDelivery } from '../engine/secret-delivery.ts'
 import { errors } from './middleware/errors.ts'
 import { host } from './middleware/host.ts'
 import { login } from './middleware/login.ts'
@@ -27,6 +28,7 @@ export interface ControlParts extends PlatformParts {
   readonly namespaces: Namespaces
   readonly calls: AsyncCalls
   readonly registry: Registry
+  readonly secretDelivery: SecretDelivery
   readonly log: Log
   /** Host names besides our own that may be used to call the control routes. */
   readonly allowedHosts: readonly string[]
@@ -81,7 +83,7 @@ function toPath(request: IncomingMessage): boolean {
 function controlRouter(parts: ControlParts, stopping: AbortSignal): Router {
   const router = new Router({ sensitive: true, strict: true })
   functionRoutes(router, parts.functions, parts.registry)
-  secretRoutes(router, parts.registry)
+  secretRoutes(router, parts.registry, parts.secretDelivery)
   namespaceRoutes(router, parts.namespaces)
   alertRoutes(router, parts)
   platformRoutes(router, parts, stopping)

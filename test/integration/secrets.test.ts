@@ -160,6 +160,15 @@ describeDocker('secrets', () => {
     await until(async () => (await containers()).length === 2)
   })
 
+  test('are in every running replica when the change is answered', async () => {
+    for (let change = 0; change < 10; change++) {
+      const value = `change ${change}\n`
+      expect((await ask('PUT', '/system/secrets', secret('key', value))).status).toBe(202)
+      for (const fn of ['a', 'b']) expect(await readInside(ask, fn, 'key')).toBe(value)
+    }
+    await ask('PUT', '/system/secrets', secret('key', NEXT))
+  })
+
   test('are seen whole or not at all by a function that reads while they change', async () => {
     const long = (letter: string): string => letter.repeat(20_000)
     await ask('PUT', '/system/secrets', secret('key', long('a')))

@@ -4,12 +4,16 @@ import { FaasError } from '../../core/errors.ts'
 import { DEFAULT_NAMESPACE } from '../../core/function.ts'
 import type { Registry } from '../../core/registry.ts'
 import { noNamespace } from '../../engine/functions.ts'
+import type { SecretDelivery } from '../../engine/secret-delivery.ts'
 import { answerEmpty, answerJson, queryValue, readJson } from '../body.ts'
 import { answerFailure } from '../middleware/errors.ts'
 import { readSecret } from '../wire.ts'
 
-/** /system/secrets (contract 1.10). Values go in and never come out. */
-export function secretRoutes(router: Router, registry: Registry): void {
+/**
+ * /system/secrets (contract 1.10). Values go in and never come out. A value is answered for once the replicas that have
+ * the secret have it, so that a call right after sees it.
+ */
+export function secretRoutes(router: Router, registry: Registry, delivery: SecretDelivery): void {
   const { secrets, namespaces } = registry
 
   /** The namespace of the body, else of the query, else the default. NAMESPACE_NOT_FOUND. */
@@ -37,6 +41,7 @@ export function secretRoutes(router: Router, registry: Registry): void {
       })
     }
     secrets.put(namespace, name, value)
+    await delivery.settled(namespace, name)
     answerEmpty(ctx, 202)
   })
 
@@ -48,6 +53,7 @@ export function secretRoutes(router: Router, registry: Registry): void {
       return
     }
     secrets.put(namespace, name, value)
+    await delivery.settled(namespace, name)
     answerEmpty(ctx, 202)
   })
 

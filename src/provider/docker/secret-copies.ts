@@ -51,7 +51,10 @@ export class SecretCopies {
     for (;;) {
       const seen = this.#changes
       const files = this.#read(namespace, [name])
-      await Promise.all(concerned.map(({ id }) => putFiles(engine, id, SECRETS_FOLDER, files)))
+      const copies = concerned.map(({ id }) => putFiles(engine, id, SECRETS_FOLDER, files))
+      // One that cannot be reached keeps nobody from waiting for the others.
+      await Promise.allSettled(copies)
+      await Promise.all(copies)
       if (seen === this.#changes) return
     }
   }
