@@ -175,7 +175,7 @@ export function readConfig({ env, cwd, flags, stack }: ConfigSources): Config {
     isPortGiven: given['port'] !== undefined,
     isMetricsPortGiven: given['metricsPort'] !== undefined,
     secretMountPath: resolve(cwd, rest.secretMountPath),
-    dataDir: dataDir === undefined ? defaultDataDir(cwd, stack?.file) : resolve(cwd, dataDir),
+    dataDir: dataDirOf(cwd, stack?.file, dataDir),
     ...(engine !== undefined && { engine }),
     ...(natsUrl !== undefined && { natsUrl }),
     ...(stack !== undefined && { stack }),
@@ -209,6 +209,14 @@ function readBytes(text: string): number | undefined {
 function readLimit(pair: string): [string, number] {
   const [name = '', limit] = pair.trim().split('=')
   return [name, Number(limit)]
+}
+
+/**
+ * Absolute path of the data directory of `dev` with a stack file, or of `serve` without one. `given`: what --data or
+ * FAASDOCK_DATA says.
+ */
+export function dataDirOf(cwd: string, stackFile: string | undefined, given: string | undefined): string {
+  return given === undefined ? defaultDataDir(cwd, stackFile) : resolve(cwd, given)
 }
 
 /** One folder per stack file for `dev`, so that projects do not share functions; one for all that `serve` keeps. */

@@ -1,9 +1,10 @@
 import { asFaasError } from '../core/errors.ts'
 import type { Stack } from '../core/stack.ts'
 import type { Context } from './command.ts'
-import { resolveGateway } from './gateway-address.ts'
+import { DEFAULT_GATEWAY, resolveGateway } from './gateway-address.ts'
 import { GatewayClient } from './gateway-client.ts'
 import { authorizationOf, loginFor, loginsFile, readLogins } from './logins.ts'
+import { runningDev } from './running-dev.ts'
 import { readStackIfAny } from './stack-for.ts'
 
 /**
@@ -12,7 +13,7 @@ import { readStackIfAny } from './stack-for.ts'
  */
 export async function gatewayFor(context: Context, stack?: Pick<Stack, 'gateway'>): Promise<GatewayClient> {
   const { flags, signal } = context
-  const address = addressFor(context, stack)
+  const address = await meantAddress(context, stack)
   return new GatewayClient({
     address,
     token: flags.token,
@@ -25,6 +26,17 @@ export async function gatewayFor(context: Context, stack?: Pick<Stack, 'gateway'
 /** The address of the gateway that the command means. BAD_USAGE, BAD_STACK, BAD_CONFIG for one that is none. */
 export function addressFor({ flags, io }: Context, stack?: Pick<Stack, 'gateway'>): string {
   return resolveGateway({ flag: flags.gateway, stack: stack?.gateway, env: io.env['OPENFAAS_URL'] })
+}
+
+/**
+ * Where nobody names a gateway, the one that `dev` hosts for the stack file of this folder goes before the default:
+ * another project's may be at the default, when its `dev` came first.
+ */
+async function meantAddress(context: Context, stack?: Pick<Stack, 'gateway'>): Promise<string> {
+  const { flags, io } = context
+  const address = addressFor(context, stack)
+  const isNamed = address !== DEFAULT_GATEWAY || Boolean(flags.gateway ?? io.env['OPENFAAS_URL'])
+  return isNamed ? address : ((await runningDev(context)) ?? address)
 }
 
 /** Logins that cannot be read stop nobody: most gateways on this machine ask for none. */

@@ -31,6 +31,9 @@ export async function listenOutside(
 ): Promise<Listening> {
   const listen: Listen = (host, port) => gateway.listen(host, port, asks)
   const listening = await listenNear(listen, wish, 'the gateway is', log)
+  // Commands of ours in the stack file's folder find it; others know the default port only.
+  if (listening.port !== wish.port && wish.port !== 0)
+    log.info(`for faas-cli and other tools: export OPENFAAS_URL=${urlOf(listening)}`)
   if (listening.host !== '127.0.0.1') return listening
   await listen('::1', listening.port).catch((error: unknown) => {
     // Without IPv6 nothing is missing.

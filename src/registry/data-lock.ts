@@ -1,20 +1,13 @@
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
+import { OWNER_FILE, parseOwner } from '../core/data-owner.ts'
+import type { DataOwner } from '../core/data-owner.ts'
 import { FaasError } from '../core/errors.ts'
 
 const LOCK_FILE = 'lock'
-const OWNER_FILE = 'owner.json'
 /** Says that what runs for this folder is meant to run on without us. */
 const KEEP_FILE = 'keep'
-
-/** Who holds a data directory. */
-interface LockOwner {
-  readonly pid: number
-  /** The gateway's address, once it is known. */
-  readonly url?: string
-  readonly startedAt: string
-}
 
 /** A data directory held by this process. */
 export interface DataLock extends Disposable {
@@ -57,7 +50,7 @@ export function lockDataDir(dataDir: string, keepsFunctions = false): DataLock {
 }
 
 /** Who holds a data directory right now; undefined when nobody does. */
-function dataDirOwner(dataDir: string): LockOwner | undefined {
+function dataDirOwner(dataDir: string): DataOwner | undefined {
   const owner = readOwner(dataDir)
   if (!owner) return undefined
   const db = tryLock(join(dataDir, LOCK_FILE))
@@ -98,9 +91,9 @@ function tryLock(file: string): Database.Database | undefined {
   }
 }
 
-function readOwner(dataDir: string): LockOwner | undefined {
+function readOwner(dataDir: string): DataOwner | undefined {
   try {
-    return JSON.parse(readFileSync(join(dataDir, OWNER_FILE), 'utf8')) as LockOwner
+    return parseOwner(readFileSync(join(dataDir, OWNER_FILE), 'utf8'))
   } catch {
     return undefined
   }

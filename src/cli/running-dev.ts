@@ -1,0 +1,29 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { OWNER_FILE, parseOwner } from '../core/data-owner.ts'
+import type { Context } from './command.ts'
+
+/**
+ * Where the gateway of the `dev` is that runs with the stack file of this command; undefined when none does. The file
+ * itself is not read: it may be in the middle of being written. A `dev` with a `--data` of its own is not found.
+ */
+export async function runningDev({ flags, io }: Pick<Context, 'flags' | 'io'>): Promise<string | undefined> {
+  const { findStackFile } = await import('../stack/stack-location.ts')
+  const file = flags.yaml ?? (await findStackFile(io.cwd).catch(() => undefined))
+  if (file === undefined) return undefined
+  const { dataDirOf } = await import('../config.ts')
+  const folder = dataDirOf(io.cwd, file, io.env['FAASDOCK_DATA'] || undefined)
+  const owner = parseOwner(await readFile(join(folder, OWNER_FILE), 'utf8').catch(() => ''))
+  return owner && isAlive(owner.pid) ? owner.url : undefined
+}
+
+/** A holder that was killed leaves its file behind. The lock itself would tell for certain, but costs loading SQLite. */
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    // Somebody else's process is one, too.
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
+  }
+}
