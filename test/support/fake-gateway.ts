@@ -167,7 +167,7 @@ const ROUTES: Readonly<Record<string, Route>> = {
     })
     response.end(body)
   },
-  'async-function': ({ response }) => end(response, 202, ''),
+  'async-function': ({ response }) => response.writeHead(202, { 'x-call-id': '3f2c' }).end(),
 }
 
 function put(gateway: FakeGateway, { service, ...rest }: Record<string, unknown>): void {

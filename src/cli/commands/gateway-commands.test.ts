@@ -130,12 +130,29 @@ describe('invoke', () => {
     expect(err).toContain('none answered 404')
   })
 
-  test('asynchronous calls say that they were accepted, not on standard output', async () => {
+  test('asynchronous calls answer their id, with what tells their fate', async () => {
     await using gateway = await startFakeGateway()
+    const argv = ['invoke', 'echo', '-a', '-d', 'x', '-g', gateway.url]
+    const { code, out, err } = await cli(argv)
+    expect([code, err]).toEqual([0, ''])
+    expect(out).toBe(
+      `accepted: call 3f2c; see what becomes of it with: faasdock calls 3f2c -g ${gateway.url}\n`,
+    )
+    expect(gateway.seen[0]?.line).toBe('POST /async-function/echo.openfaas-fn')
+    const json = await cli([...argv, '--json'])
+    expect(JSON.parse(json.out)).toEqual({ function: 'echo', accepted: true, callId: '3f2c' })
+    expect(json.err).toBe('')
+  })
+
+  test('an asynchronous call at a gateway that gives no id is accepted, which is no answer', async () => {
+    await using gateway = await startFakeGateway()
+    gateway.intercept = (_request, response) => {
+      response.writeHead(202).end()
+      return true
+    }
     const { code, out, err } = await cli(['invoke', 'echo', '-a', '-d', 'x', '-g', gateway.url])
     expect([code, out]).toEqual([0, ''])
     expect(err).toContain('accepted')
-    expect(gateway.seen[0]?.line).toBe('POST /async-function/echo.openfaas-fn')
   })
 })
 

@@ -45,7 +45,7 @@ export const invoke = defineCommand<Flags>({
     flag('--auth', 'send a token for the function, exchanged at the gateway for --token or a kept login'),
   ],
   details:
-    "The body is read from standard input, and the answer written as it is; GET, HEAD and OPTIONS have a body only with --data. The gateway's login is not sent to functions. Exit code 1 when the function answers with anything but 2xx: redirects are not followed.",
+    "The body is read from standard input, and the answer written as it is; GET, HEAD and OPTIONS have a body only with --data. The gateway's login is not sent to functions. Exit code 1 when the function answers with anything but 2xx: redirects are not followed. With --async the answer is the call's id, with --json as {function, accepted, callId}.",
   examples: [
     'pinyin < words.txt',
     'm-search -m GET --query q=中文',
@@ -69,6 +69,7 @@ export const invoke = defineCommand<Flags>({
       body,
     }
     const answer = await call(client, invocation, flags.auth === true)
+    const { 'x-call-id': callId } = answer.headers
     if (flags.include) {
       print.note(`HTTP ${answer.status}`)
       for (const [header, value] of Object.entries(answer.headers)) print.note(`${header}: ${String(value)}`)
@@ -80,10 +81,29 @@ export const invoke = defineCommand<Flags>({
       : (chunk: Uint8Array) => print.bytes(chunk)
     if (failed) print.note(`${name} answered ${answer.status}${whereTo(answer)}:`)
     for await (const chunk of answer.body) await write(chunk)
-    if (answer.status === 202 && flags.async) print.note('accepted: the call is in the queue')
+    if (answer.status === 202 && flags.async) sayAccepted(context, client, name, callId?.toString())
     return failed ? EXIT.failed : EXIT.ok
   },
 })
+
+/** An accepted call has no answer yet: what there is to have is its id. Gateways may be too old to give one. */
+function sayAccepted(
+  { print, flags }: Context,
+  client: GatewayClient,
+  name: string,
+  callId: string | undefined,
+): void {
+  if (print.json) {
+    print.value({ function: name, accepted: true, ...(callId !== undefined && { callId }) })
+    return
+  }
+  if (callId === undefined) {
+    print.note('accepted: the call is in the queue')
+    return
+  }
+  const at = flags.gateway === undefined ? '' : ` -g ${client.url}`
+  print.line(`accepted: call ${callId}; see what becomes of it with: faasdock calls ${callId}${at}`)
+}
 
 type Body = Uint8Array | AsyncIterable<Uint8Array>
 
