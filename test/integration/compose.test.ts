@@ -67,18 +67,12 @@ for (const [title, isThere, command] of GENERATIONS) {
         (await (await control(`/system/calls/${id}`)).json()) as Call
       const answersAs = async (word: string): Promise<{ word: string; replica: string }> =>
         until(async () => {
-          const response = await fetch(`${url}/function/${name}`).catch(() => undefined)
+          const response = await glance(`${url}/function/${name}`)
           if (response?.status !== 200) return undefined
           const answer = (await response.json()) as { word: string; replica: string }
           return answer.word === word ? answer : undefined
         })
-      const gatewayAnswers = (): Promise<boolean> =>
-        until(() =>
-          fetch(`${url}/healthz`).then(
-            ({ ok }) => ok,
-            () => false,
-          ),
-        )
+      const gatewayAnswers = (): Promise<boolean> => until(async () => (await glance(`${url}/healthz`))?.ok)
       const callAsync = async (): Promise<string> => {
         const response = await fetch(`${url}/async-function/${name}`, { method: 'POST', body: 'x' })
         expect(response.status).toBe(202)
@@ -190,6 +184,11 @@ for (const [title, isThere, command] of GENERATIONS) {
       })
     })
   })
+}
+
+/** One look, and not a long one: what forwards a port takes connections before anybody listens behind it. */
+function glance(url: string): Promise<Response | undefined> {
+  return fetch(url, { signal: AbortSignal.timeout(2000) }).catch(() => undefined)
 }
 
 async function freePort(): Promise<number> {
