@@ -20,7 +20,7 @@ const execute = promisify(execFile)
 /** The first build installs every dependency. */
 const BUILD_LIMIT_MS = 900_000
 
-/** Both generations, as far as the machine has them. */
+/** Both generations. */
 const GENERATIONS = [
   ['docker-compose', findTool('docker-compose') !== undefined, ['docker-compose']],
   [
@@ -38,7 +38,10 @@ interface Call {
   readonly attempts: number
 }
 
-for (const [title, isThere, command] of GENERATIONS) {
+/** Those that the machine has; where it has none, one whose tests are skipped and counted. */
+const present = GENERATIONS.filter(([, isThere]) => isThere)
+
+for (const [title, isThere, command] of present.length > 0 ? present : [GENERATIONS[0]]) {
   describe.skipIf(!isThere)(title, () => {
     describeDocker('a sandbox of the compose file', () => {
       const run = randomBytes(3).toString('hex')
