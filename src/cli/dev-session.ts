@@ -13,6 +13,7 @@ import type { KeyAction, Picking } from './keys.ts'
 import { LiveRegion } from './live.ts'
 import { makeNameColors } from './name-colors.ts'
 import { openBrowser } from './open-browser.ts'
+import { OnceTold } from './once-told.ts'
 import { wantsLive } from './progress.ts'
 import type { HostedApp } from './rooms-contract.ts'
 import { tableLines } from './table.ts'
@@ -29,6 +30,7 @@ export class DevSession implements Disposable {
   readonly #region: LiveRegion
   readonly #logs: LogFollower
   readonly #nameColor: ReturnType<typeof makeNameColors>
+  readonly #onceTold = new OnceTold()
   readonly #closers: Disposable[] = []
   #picking: Picking
   #filter: string | undefined
@@ -43,7 +45,9 @@ export class DevSession implements Disposable {
     const live = wantsLive(io.env) && !print.json
     this.#region = new LiveRegion(print.chatter, print.colors, () => this.#liveState(), live)
     const client = new GatewayClient({ address: addressOf(app), signal })
-    this.#logs = new LogFollower(client, (ref, log) => this.#showLog(ref, log.text))
+    this.#logs = new LogFollower(client, (ref, log) => {
+      for (const text of this.#onceTold.take(ref, log)) this.#showLog(ref, text)
+    })
     this.#closers.push(this.#region, this.#logs)
     // From the first event on: the platform may have begun before anybody could watch.
     this.#closers.push(app.events.watch((event) => this.#see(event), 0))
@@ -87,6 +91,7 @@ export class DevSession implements Disposable {
       this.#context.print.record(event)
       return
     }
+    for (const { ref, text } of this.#onceTold.see(event)) this.#showLog(ref, text)
     for (const line of this.#view.see(event)) this.#show(line)
     if (event.type === 'function.ready') {
       // What it said while it started belongs to its log too.

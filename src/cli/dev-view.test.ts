@@ -96,6 +96,19 @@ test('a revision that does not start says whether an older one answers', () => {
   expect(view.warnings()).toHaveLength(1)
 })
 
+test('the same failure again is one line with the count of tries', () => {
+  const { see, view, rows } = makeView()
+  see({ type: 'function.failed', ref, revision: '2', problem })
+  see({ type: 'function.deploying', ref, revision: '2' })
+  expect(see({ type: 'function.failed-again', ref, revision: '2', tries: 2 })).toEqual([
+    '✗ m-search  failed as before (2 tries)',
+  ])
+  expect(rows()).toEqual([])
+  expect(view.warnings()).toEqual(['✗ m-search  did not start: RUN npm install failed (2 tries)'])
+  see({ type: 'function.failed', ref, revision: '3', problem })
+  expect(view.warnings()).toEqual(['✗ m-search  did not start: RUN npm install failed'])
+})
+
 test('what is under way is a row with its last line of output', () => {
   const { see, rows } = makeView()
   see({ type: 'build.started', ref })

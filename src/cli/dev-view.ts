@@ -20,6 +20,8 @@ interface Turn {
   savedAt: number | undefined
   built: 'built' | 'cached' | undefined
   warning: string | undefined
+  /** How often it failed in the same way. */
+  tries: number
   /** The last build failed. */
   isBroken: boolean
 }
@@ -61,6 +63,8 @@ export class DevView {
         return this.#ready(event.ref, at, event.seconds)
       case 'function.failed':
         return this.#failed(event.ref, 'did not start', event.problem, event.serving)
+      case 'function.failed-again':
+        return this.#failedAgain(event.ref, event.tries)
       case 'function.removed':
         this.#turns.delete(formatRef(event.ref))
         return [{ tone: 'plain', text: `- ${event.ref.name}  removed` }]
@@ -112,7 +116,9 @@ export class DevView {
     const all = [
       this.#engineWarning,
       this.#stackWarning,
-      ...[...this.#turns.values()].map(({ warning }) => warning),
+      ...[...this.#turns.values()].map(({ warning, tries }) =>
+        warning === undefined || tries === 1 ? warning : `${warning} (${tries} tries)`,
+      ),
     ]
     return all.filter((line) => line !== undefined)
   }
@@ -141,6 +147,7 @@ export class DevView {
       savedAt: undefined,
       built: undefined,
       warning: undefined,
+      tries: 1,
       isBroken: false,
     }
     this.#turns.set(key, turn)
@@ -197,9 +204,15 @@ export class DevView {
     const turn = this.#turn(ref)
     const cause = turn.savedAt === undefined ? '' : `  ${savedText(turn.saved)}`
     const older = serving === undefined ? '' : '; the older revision answers'
-    Object.assign(turn, { phase: undefined, saved: new Set(), savedAt: undefined })
+    Object.assign(turn, { phase: undefined, saved: new Set(), savedAt: undefined, tries: 1 })
     turn.warning = `✗ ${ref.name}${cause}  ${what}: ${firstLine(problem.message)}`
     return problemLines(`✗ ${ref.name}${cause}  ${what}${older}`, problem)
+  }
+
+  /** Its reason stands above, and in what stays in sight. */
+  #failedAgain(ref: FunctionRef, tries: number): DevLine[] {
+    Object.assign(this.#turn(ref), { phase: undefined, tries })
+    return [{ tone: 'detail', text: `✗ ${ref.name}  failed as before (${tries} tries)` }]
   }
 }
 

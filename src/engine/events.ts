@@ -21,6 +21,13 @@ export type PlatformEvent =
       readonly serving?: string
       readonly problem: Problem
     }
+  /** It was tried again, and failed as it was told before. `tries` counts the first one. */
+  | {
+      readonly type: 'function.failed-again'
+      readonly ref: FunctionRef
+      readonly revision: string
+      readonly tries: number
+    }
   | { readonly type: 'function.removed'; readonly ref: FunctionRef }
   | {
       readonly type: 'replica.died'

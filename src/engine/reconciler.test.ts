@@ -58,6 +58,7 @@ test('what did not get ready is tried again by itself, and told once', async () 
   await soon(() => image.starts === 3)
   await settle()
   expect(platform.of('function.failed', spec)).toHaveLength(1)
+  expect(platform.of('function.failed-again', spec).map(({ tries }) => tries)).toEqual([2, 3])
   image.be(broken('another reason'))
   await clock.advance(4000)
   await soon(() => platform.of('function.failed', spec).length === 2)
@@ -67,6 +68,20 @@ test('what did not get ready is tried again by itself, and told once', async () 
   await soon(() => platform.of('function.ready', spec).length === 1)
   expect(functions.get(spec)?.problem).toBeUndefined()
   expect(functions.get(spec)?.state).toBe('ready')
+})
+
+test('what fails with other times and process ids fails as before; a new revision fails anew', async () => {
+  const image = steeredImage(broken('09:30:00 pid 1: no database'))
+  await using platform = await makePlatform({ image })
+  const { functions, clock } = platform
+  const spec = specOf('hello', 'image')
+  await functions.deploy(spec).settled.catch(() => undefined)
+  image.be(broken('09:30:01 pid 17: no database'))
+  await clock.advance(1000)
+  await soon(() => platform.of('function.failed-again', spec).length === 1)
+  expect(platform.of('function.failed', spec)).toHaveLength(1)
+  await functions.update(spec).settled.catch(() => undefined)
+  expect(platform.of('function.failed', spec)).toHaveLength(2)
 })
 
 test('what misses a secret starts as soon as that secret is there, and not for another', async () => {

@@ -8,6 +8,7 @@ import type { Registry } from '../core/registry.ts'
 import type { Events } from './events.ts'
 import { FunctionLoop } from './function-loop.ts'
 import type { Problems } from './problems.ts'
+import { isSameFailure } from './same-failure.ts'
 
 export interface ReconcilerParts {
   readonly registry: Registry
@@ -23,6 +24,8 @@ export class Reconciler implements AsyncDisposable {
   readonly #parts: ReconcilerParts
   readonly #loops = new Map<string, FunctionLoop>()
   readonly #waiters = new Map<string, Set<(error?: FaasError) => void>>()
+  /** What was told last of functions that are failing. */
+  readonly #told = new Map<string, { revision: string; problem: Problem; tries: number }>()
   readonly #watch: Disposable
   readonly #secretWatch: Disposable
   #isStopped = false
@@ -110,6 +113,7 @@ export class Reconciler implements AsyncDisposable {
       // It may have been deployed again while the former replicas drained; who waits now waits for the new ones.
       if (registry.functions.get(ref)) return
       problems.clear(ref, 'deploy')
+      this.#told.delete(key)
       this.#tellWaiters(key, notFound(ref))
       return
     }
@@ -128,6 +132,7 @@ export class Reconciler implements AsyncDisposable {
     // None that did not run has proved anything.
     if (replicas > 0) registry.functions.setGood(ref, revision.id)
     problems.clear(ref, 'deploy')
+    this.#told.delete(key)
     // Who still waits when it was scaled to zero looks again, and wakes it.
     this.#tellWaiters(key)
     const seconds = (clock.now() - startedAt) / 1000
@@ -160,7 +165,6 @@ export class Reconciler implements AsyncDisposable {
   ): Promise<void> {
     const { provider, registry, events, problems, clock, log } = this.#parts
     const key = formatRef(ref)
-    const known = problems.of(ref, 'deploy')
     const problem = toProblem(error, clock)
     problems.set(ref, 'deploy', problem)
     const lastGood = registry.functions.get(ref)?.lastGood
@@ -178,8 +182,14 @@ export class Reconciler implements AsyncDisposable {
     const serving = actual?.available ? actual.revision : undefined
     if (serving === undefined) this.#tellWaiters(key, notReady(ref, problem))
     else this.#tellWaiters(key)
+    const told = this.#told.get(key)
     // The same failure, tried again, is no news.
-    if (known?.message === problem.message) return
+    if (told?.revision === revision.id && isSameFailure(told.problem, problem)) {
+      told.tries++
+      events.emit({ type: 'function.failed-again', ref, revision: revision.id, tries: told.tries })
+      return
+    }
+    this.#told.set(key, { revision: revision.id, problem, tries: 1 })
     events.emit({
       type: 'function.failed',
       ref,
