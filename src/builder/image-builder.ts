@@ -12,6 +12,7 @@ import { tarContext } from './context-tar.ts'
 import { insideRoot } from './context.ts'
 import { makePlanner } from './plan.ts'
 import type { BuildPlan } from './plan.ts'
+import { makePlaces } from './source-places.ts'
 import { isDockerfileLang, projectTemplateFolder, resolveTemplate } from './template.ts'
 import { Flights, makeTurns } from './turns.ts'
 
@@ -106,6 +107,7 @@ export function createImageBuilder(given: ImageBuilderOptions): Builder {
     onOutput: Tell,
   ): Promise<string> {
     const { method, entries, fileHashes, buildArgs, secrets, mountSsh, hash } = planned
+    const place = makePlaces(source)
     return method.build({
       name: source.name,
       tag: source.image,
@@ -116,7 +118,8 @@ export function createImageBuilder(given: ImageBuilderOptions): Builder {
       secrets,
       mountSsh,
       signal: options.signal,
-      onOutput,
+      onOutput: (line) => onOutput(place(line)),
+      place,
     })
   }
 

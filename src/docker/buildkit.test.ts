@@ -136,7 +136,7 @@ describe('a build through a client', () => {
       )
     await expect(makeBuildkitBuild(options(folder))(makeBuild({ context }))).rejects.toMatchObject({
       code: 'BUILD_FAILED',
-      message: 'hello: the build failed: no such flag',
+      message: 'hello: no such flag',
     })
   })
 

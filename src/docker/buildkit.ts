@@ -127,7 +127,8 @@ function failureOf(build: ImageBuild, output: BuildkitOutput, code: number | nul
       remedy: 'Start it again; `faasdock doctor` shows what was tried.',
     })
   }
-  return buildFailure({ name: build.name, step: output.failedStep, reason, exitCode: output.exitCode })
+  const { failedStep: step, exitCode } = output
+  return buildFailure({ name: build.name, step, reason, exitCode, place: build.place })
 }
 
 function stop(child: ChildProcess): void {

@@ -125,7 +125,7 @@ describe('a classic build', () => {
     })
     await expect(makeClassicBuild(fake.engine, noLogins)(makeBuild())).rejects.toMatchObject({
       code: 'BUILD_FAILED',
-      message: 'hello: the build failed: dockerfile parse error line 1: unknown instruction: FROMM',
+      message: 'hello: dockerfile parse error line 1: unknown instruction: FROMM',
       remedy: 'Correct the Dockerfile of the template or function.',
     })
   })

@@ -19,7 +19,7 @@ export function makeClassicBuild(engine: Engine, registryConfig: () => Promise<R
         ...optionsOf(build),
         registryconfig: mutable(logins),
       })
-      return await followBuild(stream, build.name, build.onOutput)
+      return await followBuild(stream, build)
     } catch (error) {
       signal.throwIfAborted()
       throw broken() ?? asBuildFailure(error, build)

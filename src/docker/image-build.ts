@@ -17,6 +17,8 @@ export interface ImageBuild {
   readonly mountSsh: boolean
   readonly signal: AbortSignal
   readonly onOutput: (line: string) => void
+  /** Makes paths inside the image the developer's own, in what errors quote. */
+  readonly place?: (line: string) => string
 }
 
 /**

@@ -36,9 +36,11 @@ function streamOf(records: readonly object[], cut = 7): Readable {
 
 async function follow(records: readonly object[]) {
   const lines: string[] = []
-  const outcome = await followBuild(streamOf(records), 'hello', (line) => lines.push(line)).catch(
-    (error: unknown) => error,
-  )
+  const outcome = await followBuild(streamOf(records), {
+    name: 'hello',
+    onOutput: (line) => lines.push(line),
+    place: (line) => line.replace('/home/app/function/', 'hello/'),
+  }).catch((error: unknown) => error)
   return { lines, outcome }
 }
 
@@ -74,7 +76,7 @@ describe('a classic build', () => {
     const { outcome } = await follow(FAILING)
     expect(outcome).toMatchObject({
       code: 'BUILD_FAILED',
-      message: 'hello: the build failed at Step 4/5 : RUN echo before; exit 3 (exit code 3)\nbefore\nerr',
+      message: 'hello: err\nbefore\nerr\nStep 4/5 : RUN echo before; exit 3 ended with exit code 3',
     })
   })
 
@@ -87,8 +89,7 @@ describe('a classic build', () => {
       },
     ])
     expect(outcome).toMatchObject({
-      message:
-        'hello: the build failed at Step 1/2 : FROM nosuch/thing:1: pull access denied for nosuch/thing',
+      message: 'hello: pull access denied for nosuch/thing\nStep 1/2 : FROM nosuch/thing:1',
       remedy: expect.stringContaining('docker login') as string,
     })
   })
@@ -101,9 +102,10 @@ describe('a classic build', () => {
       { error: 'x returned a non-zero code: 7' },
     ])
     const message = (outcome as Error).message.split('\n')
-    expect(message[0]).toBe('hello: the build failed at Step 1/1 : RUN x (exit code 7)')
-    expect(message.slice(1)).toHaveLength(40)
-    expect(message.at(-1)).toBe('line 499')
+    expect(message[0]).toBe('hello: line 499')
+    expect(message.at(-1)).toBe('Step 1/1 : RUN x ended with exit code 7')
+    expect(message.slice(1, -1)).toHaveLength(40)
+    expect(message.at(-2)).toBe('line 499')
     expect(lines).toHaveLength(501)
   })
 
@@ -123,6 +125,29 @@ describe('a classic build', () => {
       { error: 'npm test returned a non-zero code: 1' },
     ])
     expect((outcome as Error).message).toContain('handler.js:11\n# SyntaxError: oops')
+    expect((outcome as Error).message).toMatch(/^hello: hello\/handler\.js:11 SyntaxError: oops\n/)
+  })
+
+  test('that fails with one line says it once, and names its step on one line of at most eighty characters', async () => {
+    const mounts = '--mount=type=cache,target=/root/.cache     --mount=type=secret,id=netrc'
+    const { outcome } = await follow([
+      { stream: `Step 1/1 : RUN ${mounts}     sh build.sh ${'check '.repeat(50)}\n` },
+      { stream: './handler.go:9:1: expected )\n' },
+      { error: 'sh build.sh returned a non-zero code: 1' },
+    ])
+    const [first, step = '', ...more] = (outcome as Error).message.split('\n')
+    expect(first).toBe('hello: ./handler.go:9:1: expected )')
+    expect(step).toMatch(/^Step 1\/1 : RUN sh build\.sh check [a-z ]*… ended with exit code 1$/)
+    expect(step.indexOf('…')).toBeLessThan(80)
+    expect(more).toEqual([])
+  })
+
+  test('that fails without a word names the step and the exit code', async () => {
+    const { outcome } = await follow([
+      { stream: 'Step 1/1 : RUN false\n' },
+      { error: 'false returned a non-zero code: 1' },
+    ])
+    expect(outcome).toMatchObject({ message: 'hello: Step 1/1 : RUN false ended with exit code 1' })
   })
 
   test.each([

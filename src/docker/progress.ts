@@ -1,5 +1,6 @@
 import { StringDecoder } from 'node:string_decoder'
 import { stripVTControlCharacters } from 'node:util'
+import type { ImageBuild } from './image-build.ts'
 import { buildFailure, StepLog } from './step-log.ts'
 
 /** One record of the stream that the engine answers builds and pulls with. */
@@ -31,8 +32,7 @@ export async function* progressRecords(stream: NodeJS.ReadableStream): AsyncGene
  */
 export async function followBuild(
   stream: NodeJS.ReadableStream,
-  name: string,
-  onOutput: (line: string) => void,
+  { name, onOutput, place }: Pick<ImageBuild, 'name' | 'onOutput' | 'place'>,
 ): Promise<string> {
   let step: StepLog | undefined
   let id: string | undefined
@@ -47,7 +47,7 @@ export async function followBuild(
       lines.end()
       const reason = record.errorDetail?.message ?? record.error ?? 'the engine gave no reason'
       const exitCode = record.errorDetail?.code ?? exitCodeIn(reason)
-      throw buildFailure({ name, step, reason, exitCode })
+      throw buildFailure({ name, step, reason, exitCode, place })
     }
     if (record.stream !== undefined) lines.write(record.stream)
     if (record.status !== undefined && record.progressDetail?.total === undefined)
@@ -56,7 +56,7 @@ export async function followBuild(
   }
   lines.end()
   if (id !== undefined) return id
-  throw buildFailure({ name, step, reason: 'the engine ended the build without an image' })
+  throw buildFailure({ name, step, reason: 'the engine ended the build without an image', place })
 }
 
 /** Follows a pull to its end. Rejects with a plain Error of what the engine says inside the stream. */

@@ -1,10 +1,14 @@
 import { FaasError } from '../core/errors.ts'
+import { headlineOf } from './build-headline.ts'
 
 /**
  * Lines of a failed step that go into its error: enough for a compiler's complaint, few enough to be read. Node's test
  * runner prints 20 lines of its own after the exception that a handler threw while it was loaded.
  */
 const LINES_KEPT = 40
+
+/** Steps of a Dockerfile may be a page long; their beginning tells which it is. */
+const TITLE_LIMIT = 80
 
 /** The step a build is at, and the last lines it printed. */
 export class StepLog {
@@ -34,12 +38,15 @@ export interface StepFailure {
   /** What the builder says. */
   readonly reason: string
   readonly exitCode?: number | undefined
+  /** Makes paths inside the image the developer's own. */
+  readonly place?: ((line: string) => string) | undefined
 }
 
-/** BUILD_FAILED with step, exit code and last lines; DISK_FULL when that is why. */
-export function buildFailure({ name, step, reason, exitCode }: StepFailure): FaasError {
-  const lines = step?.lines ?? []
-  const at = step === undefined ? '' : ` at ${step.title}`
+/** BUILD_FAILED: what is wrong in the first line, then the last lines, step and exit code; DISK_FULL when that is why. */
+export function buildFailure({ name, step, reason, exitCode, place }: StepFailure): FaasError {
+  const lines = (step?.lines ?? []).map((line) => place?.(line) ?? line)
+  const title = step && shortTitle(step.title)
+  const at = title === undefined ? '' : ` at ${title}`
   if (isDiskFull(reason) || lines.some(isDiskFull)) {
     return new FaasError('DISK_FULL', {
       message: [`${name}: the engine ran out of disk space while building${at}: ${reason}`, ...lines].join(
@@ -48,11 +55,26 @@ export function buildFailure({ name, step, reason, exitCode }: StepFailure): Faa
       remedy: 'Free some with `faasdock gc` and `docker system prune`, then build again.',
     })
   }
-  const why = exitCode === undefined ? `: ${reason}` : ` (exit code ${exitCode})`
+  if (exitCode === undefined) {
+    const message = [`${name}: ${reason}`, ...lines, ...(title === undefined ? [] : [title])].join('\n')
+    return new FaasError('BUILD_FAILED', { message, remedy: remedyFor(reason) })
+  }
+  const end = `${title ?? 'the build'} ended with exit code ${exitCode}`
+  const headline = headlineOf(lines)
+  const rest = lines.length === 1 && lines[0]?.trim() === headline ? [] : lines
   return new FaasError('BUILD_FAILED', {
-    message: [`${name}: the build failed${at}${why}`, ...lines].join('\n'),
+    message: [`${name}: ${headline ?? end}`, ...rest, ...(headline === undefined ? [] : [end])].join('\n'),
     remedy: remedyFor(reason),
   })
+}
+
+/** On one line, without the mounts, which say nothing of what the step does. */
+function shortTitle(title: string): string {
+  const line = title
+    .replace(/\s--mount=\S+/g, '')
+    .replace(/\s+/g, ' ')
+    .trim()
+  return line.length <= TITLE_LIMIT ? line : `${line.slice(0, TITLE_LIMIT - 1)}…`
 }
 
 /** What the engine said, without the client library's `(HTTP code 400) unexpected - ` before it. */
