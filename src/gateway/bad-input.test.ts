@@ -33,8 +33,8 @@ afterAll(async () => {
 })
 afterEach(() => expect(crashes).toEqual([]))
 
-/** Made-up requests per route; some thousands are for an idle hour: FUZZ_RUNS=5000. */
-const RUNS = Number(process.env['FUZZ_RUNS'] ?? 200)
+/** Made-up requests per route. FUZZ_RUNS=20000 for an idle hour. */
+const RUNS = Number(process.env['FUZZ_RUNS'] ?? 2000)
 /** A busy machine is no failure. */
 const PATIENCE_MS = 30_000 + RUNS * 100
 
