@@ -52,6 +52,7 @@ describe('completion offers', () => {
     const at = ['-g', gateway.url]
     expect(await offered(...at, 'describe', '')).toEqual(['a'])
     expect(await offered('remove', 'b', ...at, '')).toEqual(['a'])
+    expect(await offered('scale', ...at, '')).toEqual(['a'])
     expect(await offered('secret', 'rm', ...at, 'k')).toEqual(['key'])
     expect(await offered('deploy', ...at, '--secret', '')).toEqual(['key'])
     expect(await offered('list', ...at, '-n', '')).toEqual(['openfaas-fn', 'dev'])

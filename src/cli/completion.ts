@@ -25,6 +25,7 @@ const NAMED: Readonly<Record<string, NameKind>> = {
   logs: 'functions',
   ready: 'functions',
   remove: 'functions',
+  scale: 'functions',
   'secret update': 'secrets',
   'secret remove': 'secrets',
   'namespace get': 'namespaces',

@@ -99,10 +99,13 @@ export class GatewayClient {
     await this.#connection.done(answer)
   }
 
+  /** FUNCTION_NOT_FOUND. */
   async scale(name: string, replicas: number, namespace?: string): Promise<void> {
     const path = `/system/scale-function/${encodeURIComponent(name)}`
     const json = { serviceName: name, replicas, namespace }
-    await this.#connection.done(await this.#connection.ask('POST', path, { json, query: { namespace } }))
+    const answer = await this.#connection.ask('POST', path, { json, query: { namespace } })
+    if (answer.status === 404) throw await this.#functionNotFound(answer, name, namespace)
+    await this.#connection.done(answer)
   }
 
   /**

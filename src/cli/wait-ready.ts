@@ -9,7 +9,8 @@ import type { WireFunction } from './wire.ts'
 const INTERVALS = [50, 100, 200, 400]
 
 /**
- * Resolves with the function once its newest revision answers, or at once when it is meant to be at zero. Rejects with
+ * Resolves with the function once its newest revision answers, or at once when it is meant to be at zero; with
+ * `replicas`, once as many of them answer. Rejects with
  * the function's own problem, FUNCTION_NOT_READY after `limit` milliseconds, or the signal's reason.
  */
 export async function waitReady(
@@ -17,15 +18,23 @@ export async function waitReady(
   {
     name,
     namespace,
+    replicas,
     limit,
     signal,
-  }: { name: string; namespace?: string | undefined; limit: number; signal: AbortSignal },
+  }: {
+    name: string
+    namespace?: string | undefined
+    replicas?: number
+    limit: number
+    signal: AbortSignal
+  },
 ): Promise<WireFunction> {
   const end = performance.now() + limit
   for (let turn = 0; ; turn++) {
     const fn = await client.get(name, namespace)
     const state = stateOf(fn)
-    if (state === 'ready' || state === 'idle') return fn
+    const isAll = replicas === undefined || (fn.availableReplicas ?? 0) === replicas
+    if (isAll && (state === 'ready' || state === 'idle')) return fn
     if (state === 'failing') throw problemOf(fn)
     if (performance.now() > end)
       throw new FaasError('FUNCTION_NOT_READY', {

@@ -102,6 +102,13 @@ const ROUTES: Readonly<Record<string, Route>> = {
     const gone = gateway.functions.delete(String(parse(body)['functionName']))
     end(response, gone ? 202 : 404, gone ? '' : 'no such function')
   },
+  'POST system/scale-function': ({ gateway, response, name, body }) => {
+    const found = gateway.functions.get(name)
+    const { replicas } = parse(body)
+    // At once, as far as a caller sees it.
+    if (found) gateway.functions.set(name, { ...found, replicas, availableReplicas: replicas })
+    end(response, found ? 202 : 404, '')
+  },
   'GET system/info': ({ response }) =>
     json(response, {
       provider: {

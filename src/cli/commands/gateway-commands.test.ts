@@ -156,6 +156,44 @@ describe('invoke', () => {
   })
 })
 
+describe('scale', () => {
+  test('waits until as many replicas answer as were asked for', async () => {
+    await using gateway = await startFakeGateway()
+    addFunction(gateway, 'a', { state: 'ready' })
+    let looks = 0
+    gateway.intercept = (request) => {
+      const fn = gateway.functions.get('a')
+      // Two of three come at the third look only.
+      if (request.method === 'GET' && fn)
+        gateway.functions.set('a', { ...fn, availableReplicas: ++looks < 3 ? 1 : 3 })
+      return false
+    }
+    const { code, out } = await cli(['scale', 'a', '3', '-g', gateway.url])
+    expect([code, out]).toEqual([0, 'a  ready  3 replicas\n'])
+    expect(looks).toBe(3)
+    expect(gateway.seen[0]?.line).toBe('POST /system/scale-function/a')
+    expect(JSON.parse(String(gateway.seen[0]?.body))).toEqual({ serviceName: 'a', replicas: 3 })
+  })
+
+  test('to zero lets it sleep; --json and --wait=false answer what was accepted', async () => {
+    await using gateway = await startFakeGateway()
+    addFunction(gateway, 'a')
+    const { out } = await cli(['scale', 'a', '0', '--json', '-g', gateway.url])
+    expect(JSON.parse(out)).toEqual({ name: 'a', replicas: 0, availableReplicas: 0, state: 'idle' })
+    expect((await cli(['scale', 'a', '2', '--wait=false', '-g', gateway.url])).out).toBe(
+      'a  accepted  2 replicas\n',
+    )
+  })
+
+  test('a function that is not there, and a number that is none, are errors', async () => {
+    await using gateway = await startFakeGateway()
+    const missing = await cli(['scale', 'none', '1', '-g', gateway.url])
+    expect([missing.code, missing.err]).toEqual([1, expect.stringContaining('FUNCTION_NOT_FOUND')])
+    for (const number of ['-1', 'two', '1.5'])
+      expect((await cli(['scale', 'a', '-g', gateway.url, '--', number])).code).toBe(2)
+  })
+})
+
 describe('logs', () => {
   const line = (name: string, second: number, text: string) => ({
     name,
