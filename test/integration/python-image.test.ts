@@ -2,6 +2,7 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
+import type { TestContext } from 'vitest'
 import { describeDocker, dockerAvailable } from '../support/docker.ts'
 import { makeFolder } from '../support/folder.ts'
 import { assemble, build, buildKit, docker, removeAll, start, tryBuild } from './templates/images.ts'
@@ -160,6 +161,55 @@ describeDocker('the image of a Python function', () => {
       const { code, output } = await tryBuild(folder.path, tag('py-tested'), args)
       expect(code === 0, output).toBe(fine)
       expect(output).toMatch(message)
+    })
+
+    describe.each(['classic builder', 'BuildKit'])('syntax, %s', (builder) => {
+      async function outcome(files: Readonly<Record<string, string>>, { skip }: TestContext) {
+        await using folder = await assemble({ template: 'python3', handler: files })
+        if (builder === 'classic builder') {
+          return await tryBuild(folder.path, tag('py-syntax'), { TEST_ENABLED: 'false' })
+        }
+        const withBuildKit = await buildKit()
+        if (withBuildKit === undefined) return skip('no docker CLI here can drive BuildKit')
+        return await withBuildKit(folder.path, tag('py-syntax'))
+      }
+      const broken = 'x = 1\ndef handle(:\n'
+
+      it.for<readonly [string, Readonly<Record<string, string>>, RegExp]>([
+        ['the handler', { 'handler.py': broken }, /File "handler\.py", line 2[\s\S]*SyntaxError: /],
+        [
+          'what it imports',
+          { 'handler.py': `from . import b\n${echo}`, 'b.py': broken },
+          /File "b\.py", line 2/,
+        ],
+        [
+          'what that imports',
+          {
+            'handler.py': `from .p.q import x\n${echo}`,
+            'p/q.py': 'from ..b import c\nx = 1\n',
+            'b.py': broken,
+          },
+          /File "b\.py", line 2/,
+        ],
+        ['the package', { 'handler.py': echo, '__init__.py': broken }, /File "__init__\.py", line 2/],
+        ['what only the compiler sees', { 'handler.py': `${echo}return 1\n` }, /File "handler\.py", line 3/],
+      ])('fails in %s, with file and line', async ([, files, message], context) => {
+        const { code, output } = await outcome(files, context)
+        expect(code, output).not.toBe(0)
+        expect(output).toMatch(message)
+      })
+
+      it('is only warned of in files that loading does not reach', async (context) => {
+        const files = {
+          'handler.py': `import os\nif os.environ.get("OLD"):\n    from . import old\n${echo}`,
+          'old.py': 'print "two"\n',
+          'samples/{{ name }}.py': 'class {{ name }}:\n',
+        }
+        const { code, output } = await outcome(files, context)
+        expect(code, output).toBe(0)
+        expect(output).toMatch(/warning: old\.py:1: Missing parentheses/)
+        expect(output).toMatch(/warning: samples\/\{\{ name \}\}\.py:1: /)
+      })
     })
 
     it('runs tox where there is a tox.ini', async () => {
