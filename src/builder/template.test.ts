@@ -79,6 +79,7 @@ describe('finding a template', () => {
       'remedy',
       expect.stringContaining('Known here: dockerfile, node, node20, node22, python3'),
     )
+    expect(error).toHaveProperty('remedy', expect.stringContaining('`faasdock template pull REPOSITORY`'))
   })
 
   test('a well-known template says which repository provides it', async () => {

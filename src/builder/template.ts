@@ -115,7 +115,7 @@ async function notFound(
       ? []
       : [`Did you mean ${popular}, from ${String(repositoryOf(popular))}?`]),
     `Known here: ${[...new Set([...known, DOCKERFILE_LANG])].sort().join(', ')}.`,
-    'Or put a folder with a Dockerfile there yourself.',
+    'Fetch one with `faasdock template pull REPOSITORY`, or put a folder with a Dockerfile there yourself.',
   ]
   return new FaasError('TEMPLATE_NOT_FOUND', {
     message: `${name === undefined ? '' : `${name}: `}no template for lang ${JSON.stringify(lang)}: neither ${projectTemplateFolder(root, lang)} exists, nor does a built-in one in ${builtIn} serve it`,

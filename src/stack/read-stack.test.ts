@@ -597,6 +597,8 @@ describe('the file', () => {
   })
 
   test('has to be named when it has another name', async () => {
+    const nothing = await failure(findStackFile(await project({})))
+    expect(nothing.remedy).toContain('faasdock new NAME --lang node22')
     const error = await failure(findStackFile(await project({ 'mobile.yml': '' })))
     expect(error.code).toBe('BAD_USAGE')
     expect(error.remedy).toContain('"-f mobile.yml"')

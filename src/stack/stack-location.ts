@@ -23,10 +23,12 @@ export async function findStackFile(cwd: string): Promise<string> {
     if (found?.isFile()) return file
   }
   const others = (await readdir(cwd).catch(() => [])).filter((name) => /\.ya?ml$/.test(name)).sort()
-  const example = others[0] ?? 'my-stack.yml'
   throw new FaasError('BAD_USAGE', {
     message: `there is no stack.yaml and no stack.yml in ${cwd}`,
-    remedy: `Name the stack file with -f, e.g. "-f ${example}", or go to the folder that has one.`,
+    remedy:
+      others[0] === undefined
+        ? 'Make a function and its stack file with "faasdock new NAME --lang node22", name a stack file with -f, or go to the folder that has one.'
+        : `Name the stack file with -f, e.g. "-f ${others[0]}", or go to the folder that has one.`,
   })
 }
 

@@ -201,7 +201,7 @@ test('ready waits for what comes, and says what does not', async () => {
   const waiting = at.run(['ready', 'late', '--attempts', '200', '--interval', '50ms'])
   await at.ok(['deploy', '--image', 'fn/echo:1', '--name', 'late'])
   expect(await waiting).toMatchObject({ code: 0, stdout: 'function late is ready\n' })
-  expect((await at.run(['ready', 'none', '--attempts', '2', '--interval', '10ms'])).code).toBe(1)
+  expect((await at.run(['ready', 'none', '--attempts', '2', '--interval', '10ms'])).code).toBe(6)
   const gone = await at.run(['ready', '--attempts', '2', '--interval', '10ms', '-g', 'http://127.0.0.1:9'])
   expect([gone.code, gone.stderr]).toEqual([4, expect.stringContaining('was not ready within 20 ms')])
 })

@@ -156,6 +156,14 @@ describe('invoke', () => {
   })
 })
 
+test('ready ends with 6 for a function that is not there in the end, and with 4 for a gateway', async () => {
+  await using gateway = await startFakeGateway()
+  const once = ['--attempts', '1', '--interval', '1ms']
+  const missing = await cli(['ready', 'nosuch', ...once, '-g', gateway.url])
+  expect([missing.code, missing.err]).toEqual([6, expect.stringContaining('no function "nosuch"')])
+  expect((await cli(['ready', 'nosuch', ...once, '-g', 'http://127.0.0.1:9'])).code).toBe(4)
+})
+
 describe('scale', () => {
   test('waits until as many replicas answer as were asked for', async () => {
     await using gateway = await startFakeGateway()
@@ -218,6 +226,40 @@ describe('logs', () => {
         .split('\n')
         .map((text) => JSON.parse(text) as unknown),
     ).toHaveLength(3)
+  })
+
+  test('--lines counts those that --grep lets through, past ones only', async () => {
+    await using gateway = await startFakeGateway()
+    gateway.logs.set('a', [
+      line('a', 1, 'error 1'),
+      line('a', 2, 'error 2'),
+      line('a', 3, 'error 3'),
+      line('a', 4, 'fine'),
+    ])
+    const argv = ['logs', 'a', '--grep', 'error', '--lines', '2', '--time-format', 'none', '-g', gateway.url]
+    expect((await cli([...argv, '--tail=false'])).out).toBe('error 2\nerror 3\n')
+    gateway.intercept = (request) => {
+      // The past is read before what comes later is followed.
+      if (request.url?.includes('follow=true') === true)
+        gateway.logs.set('a', [line('a', 3, 'error 3'), line('a', 5, 'error 5')])
+      return false
+    }
+    const following = startCli(argv)
+    await eventually(() => following.stdout.text.includes('error 5'))
+    following.interrupt()
+    await following.exit
+    expect(following.stdout.text).toBe('error 2\nerror 3\nerror 5\n')
+  })
+
+  test('of a function that nobody knows are an error; of one that wrote nothing, or was removed, none', async () => {
+    await using gateway = await startFakeGateway()
+    addFunction(gateway, 'silent')
+    gateway.logs.set('gone', [line('gone', 1, 'bye')])
+    const at = ['--tail=false', '-g', gateway.url]
+    const missing = await cli(['logs', 'nosuch', ...at])
+    expect([missing.code, missing.err]).toEqual([1, expect.stringContaining('FUNCTION_NOT_FOUND')])
+    expect(await cli(['logs', 'silent', ...at])).toMatchObject({ code: 0, out: '' })
+    expect(await cli(['logs', 'gone', ...at])).toMatchObject({ code: 0 })
   })
 
   test('are asked for as faas-cli does', async () => {

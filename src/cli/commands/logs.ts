@@ -32,7 +32,11 @@ export const logs = defineCommand<Flags>({
   options: [
     flag('-t, --tail', 'go on until stopped (default: true; --tail=false ends with the last line)'),
     flag('--no-tail').hideHelp(),
-    numberFlag('--lines <n>', 'so many last lines of each function (default: -1, all)', -1),
+    numberFlag(
+      '--lines <n>',
+      'so many last lines of each function, of those that --grep lets through (default: -1, all)',
+      -1,
+    ),
     flag('--since <duration>', 'lines since then, e.g. 10m'),
     flag('--since-time <time>', 'lines since this time (RFC 3339)'),
     flag('--grep <regex>', 'only lines that match; (?i) before it ignores case'),
@@ -82,21 +86,36 @@ export const logs = defineCommand<Flags>({
       await print.bytes(Buffer.from(`${format(shown)}\n`))
     }
     const follow = flags.tail !== false
+    const lines = flags.lines ?? -1
+    // The last lines of those that match: the gateway knows nothing of the pattern.
+    const isCutHere = flags.grep !== undefined && lines >= 0
     const requests = wanted.map((fn) => ({
       ...fn,
-      follow,
       since,
-      lines: flags.lines ?? -1,
+      lines: isCutHere ? -1 : lines,
       instance: flags.replica,
     }))
     if (!follow) {
-      for (const log of await collect(client, requests)) await show(log)
+      const past = await Promise.all(requests.map((request) => readPast(client, request)))
+      const shown = past.map((logs) => logs.filter(({ text }) => isWanted(text)))
+      for (const log of inOrder(isCutHere ? shown.map((logs) => lastOf(logs, lines)) : shown)) await show(log)
       return 0
     }
     const trouble = oneVoice(print, client.url)
     await Promise.all(
       requests.map(async (request) => {
-        for await (const log of followLogs(client, request, { signal, ...trouble })) await show(log)
+        const past = isCutHere ? await readPast(client, request) : []
+        const known = new Set(past.map(keyOf))
+        for (const log of lastOf(
+          past.filter(({ text }) => isWanted(text)),
+          lines,
+        ))
+          await show(log)
+        const newest = past.at(-1)?.timestamp
+        const from = newest === undefined ? {} : { since: new Date(newest) }
+        const later = { ...request, follow: true, ...from }
+        for await (const log of followLogs(client, later, { signal, ...trouble }))
+          if (!known.has(keyOf(log))) await show(log)
       }),
     )
     return 0
@@ -133,14 +152,28 @@ function oneVoice(print: Context['print'], url: string): { onAway: () => void; o
   }
 }
 
-/** All lines of all functions in the order of their times. */
-async function collect(client: GatewayClient, requests: readonly LogRequest[]): Promise<WireLog[]> {
+/** All lines of a function until now. FUNCTION_NOT_FOUND when there are none because there is no such function. */
+async function readPast(client: GatewayClient, request: Omit<LogRequest, 'follow'>): Promise<WireLog[]> {
   const all: WireLog[] = []
-  for (const request of requests) for await (const log of client.logs(request)) all.push(log)
-  // One function's lines come in order already; only several have to be merged.
-  if (requests.length > 1)
-    all.sort((a, b) => (a.timestamp < b.timestamp ? -1 : a.timestamp > b.timestamp ? 1 : 0))
+  for await (const log of client.logs({ ...request, follow: false })) all.push(log)
+  // What one that was removed wrote is worth to be read; a name that nobody knows is a mistake.
+  if (all.length === 0) await client.get(request.name, request.namespace)
   return all
+}
+
+/** Lines of several functions in the order of their times; those of one are in order already. */
+function inOrder(logs: readonly (readonly WireLog[])[]): readonly WireLog[] {
+  const [first = [], ...others] = logs
+  if (others.length === 0) return first
+  return logs.flat().sort((a, b) => (a.timestamp < b.timestamp ? -1 : a.timestamp > b.timestamp ? 1 : 0))
+}
+
+function lastOf(logs: readonly WireLog[], count: number): readonly WireLog[] {
+  return count === 0 ? [] : logs.slice(-count)
+}
+
+function keyOf({ timestamp, instance = '', text }: WireLog): string {
+  return `${timestamp} ${instance} ${text}`
 }
 
 function lineTest(grep: string | undefined): (text: string) => boolean {

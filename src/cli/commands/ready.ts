@@ -93,8 +93,9 @@ function unready(code: 'GATEWAY_UNREACHABLE' | 'FUNCTION_NOT_READY', message: st
   })
 }
 
+/** A function that is not there is one that is not ready: exit code 6, as of every other reason. */
 function notReady(what: string, { code, message, remedy }: FaasError, waited: number): FaasError {
-  return new FaasError(code, {
+  return new FaasError(code === 'FUNCTION_NOT_FOUND' ? 'FUNCTION_NOT_READY' : code, {
     message: `${what} was not ready within ${formatSpan(waited / 1000)}: ${message}`,
     remedy,
   })

@@ -277,6 +277,6 @@ function accepted(ctx: Context): void {
 function noCall(id: string): FaasError {
   return new FaasError('CALL_NOT_FOUND', {
     message: `no call ${JSON.stringify(id)} is known`,
-    remedy: 'See GET /system/calls; calls that have ended are forgotten after a while.',
+    remedy: 'See `faasdock calls` (GET /system/calls); calls that have ended are forgotten after a while.',
   })
 }
