@@ -1,4 +1,4 @@
-import { visit } from 'yaml'
+import { isMap, isSeq, visit } from 'yaml'
 import type { Document, YAMLParseError } from 'yaml'
 import type { Place } from './source-map.ts'
 import type { Fault } from './substitute.ts'
@@ -16,10 +16,57 @@ const ACCEPTED: Readonly<Record<string, string>> = {
 }
 
 /** What is read of the parser's errors. */
-export type ParseError = Pick<YAMLParseError, 'code' | 'message' | 'pos'>
+type ParseError = Pick<YAMLParseError, 'code' | 'message' | 'pos'>
+
+/** More errors than this are consequences of the first ones. */
+const FAULTS_MAX = 5
+
+/**
+ * What is wrong with a text that is not YAML, first things first: of each line one error, of all no more than a reader
+ * can use, and none behind a bracket that is never closed, because everything there is read as its inside.
+ */
+export function syntaxFaults(text: string, document: Document): Fault[] {
+  const open = unclosedBracket(text, document)
+  const real = document.errors.filter(({ pos }) => open === undefined || pos[0] < open.place.start)
+  const first = firstOfEachLine(text, real).map((error) => syntaxFault(error, document))
+  return [...first, ...(open === undefined ? [] : [open])].slice(0, FAULTS_MAX)
+}
+
+/** The parser reports consequences of one error in the same line too. */
+function firstOfEachLine(text: string, errors: readonly ParseError[]): ParseError[] {
+  const kept: ParseError[] = []
+  for (const error of errors) {
+    const before = kept.at(-1)
+    if (!before || text.slice(before.pos[0], error.pos[0]).includes('\n')) kept.push(error)
+  }
+  return kept
+}
+
+/** The first `[` or `{` without its counterpart. The parser tells where it missed that, not where it was opened. */
+function unclosedBracket(text: string, document: Document): Fault | undefined {
+  if (!document.errors.some(({ message }) => /^(Expected )?flow (map|sequence)\b.* end with/i.test(message)))
+    return undefined
+  // What is inside of what was too deep was not read.
+  if (document.errors.some(({ code }) => code === 'RESOURCE_EXHAUSTION')) return undefined
+  let start: number | undefined
+  const look = (node: unknown): void => {
+    if (!(isMap(node) || isSeq(node)) || node.flow !== true || !node.range) return
+    const [opened, end] = node.range
+    const isClosed = end - opened > 1 && text[end - 1] === (text[opened] === '[' ? ']' : '}')
+    if (!isClosed && (start === undefined || opened < start)) start = opened
+  }
+  visit(document, { Map: (_key, node) => look(node), Seq: (_key, node) => look(node) })
+  if (start === undefined) return undefined
+  const [opened, closing] = text[start] === '[' ? ['[', ']'] : ['{', '}']
+  return {
+    place: { start, end: start + 1 },
+    message: `not YAML: this "${opened}" is never closed`,
+    accepted: `"${closing}" behind its last entry, or no "${opened}" at all`,
+  }
+}
 
 /** An error of the YAML parser in our words. `document` is what it made of the text. */
-export function syntaxFault(error: ParseError, document: Document): Fault {
+function syntaxFault(error: ParseError, document: Document): Fault {
   const [start, end] = error.pos
   const accepted = ACCEPTED[error.code]
   return {

@@ -2,8 +2,7 @@ import { isAlias, isMap, isScalar, isSeq, parseDocument } from 'yaml'
 import type { Alias, Node, Pair, Scalar, YAMLMap, YAMLSeq } from 'yaml'
 import type { Place } from './source-map.ts'
 import type { Fault } from './substitute.ts'
-import { syntaxFault } from './yaml-syntax.ts'
-import type { ParseError } from './yaml-syntax.ts'
+import { syntaxFaults } from './yaml-syntax.ts'
 
 /** YAML with every scalar as the text that was written, as Go reads it into string fields: `1.0` stays `1.0`. */
 export type Value = string | null | ValueList | ValueMap
@@ -30,11 +29,7 @@ export function readTree(text: string): Tree {
     uniqueKeys: false,
     prettyErrors: false,
   })
-  if (document.errors.length > 0)
-    return broken(
-      text,
-      firstOfEachLine(text, document.errors).map((error) => syntaxFault(error, document)),
-    )
+  if (document.errors.length > 0) return broken(text, syntaxFaults(text, document))
   const reader = new TreeReader(startOf(text))
   const root = document.contents ? reader.read(document.contents) : null
   return {
@@ -47,16 +42,6 @@ export function readTree(text: string): Tree {
 
 function broken(text: string, faults: readonly Fault[]): Tree {
   return { root: null, faults, place: () => startOf(text), keyPlace: () => startOf(text) }
-}
-
-/** The parser reports consequences of one error in the same line too. */
-function firstOfEachLine(text: string, errors: readonly ParseError[]): ParseError[] {
-  const kept: ParseError[] = []
-  for (const error of errors) {
-    const before = kept.at(-1)
-    if (!before || text.slice(before.pos[0], error.pos[0]).includes('\n')) kept.push(error)
-  }
-  return kept
 }
 
 /** The first character that is one. */
