@@ -11,6 +11,7 @@ import { GatewayClient } from './gateway-client.ts'
 import { KEY_HELP, pickLine, pressKey } from './keys.ts'
 import type { KeyAction, Picking } from './keys.ts'
 import { LiveRegion } from './live.ts'
+import type { LiveState } from './live.ts'
 import { makeNameColors } from './name-colors.ts'
 import { openBrowser } from './open-browser.ts'
 import { OnceTold } from './once-told.ts'
@@ -119,13 +120,17 @@ export class DevSession implements Disposable {
     this.#region.print(`${this.#nameColor(formatRef(ref))(ref.name)} ${colors.dim('│')} ${shown}`)
   }
 
-  #liveState(): { rows: ReturnType<DevView['rows']>; warnings: string[]; status: string } {
-    return { rows: this.#view.rows(Date.now()), warnings: this.#view.warnings(), status: this.#statusLine() }
+  #liveState(): LiveState {
+    return {
+      rows: this.#view.rows(Date.now()),
+      warnings: this.#view.warnings(),
+      status: this.#statusLine(),
+      ...(this.#picking && { question: pickLine(this.#picking, this.#names()) }),
+    }
   }
 
   #statusLine(): string {
-    const { bold, dim, green, red } = this.#context.print.colors
-    if (this.#picking) return bold(pickLine(this.#picking, this.#names()))
+    const { dim, green, red } = this.#context.print.colors
     const functions = this.#app.functions.list()
     const failing = functions.filter(({ state }) => state === 'failing').length
     const answering = functions.filter(({ state }) => state === 'ready' || state === 'idle').length
@@ -180,7 +185,9 @@ export class DevSession implements Disposable {
   }
 
   #rebuild(name: string | undefined): void {
-    const chosen = this.#app.functions.list().find(({ spec }) => spec.name === name)
+    const functions = this.#app.functions.list()
+    const chosen = functions.find(({ spec }) => spec.name === name)
+    for (const { spec } of chosen ? [chosen] : functions) this.#view.expect(spec)
     this.#region.print(this.#context.print.colors.dim(`rebuilding ${name ?? 'all functions'}`))
     // What becomes of it comes as events.
     this.#app.dev?.rebuild(chosen && formatRef(chosen.spec))

@@ -89,6 +89,17 @@ test('a fix that only undoes a mistake is said too', () => {
   expect(see(good)).toEqual([])
 })
 
+test('a build that was asked for and changes nothing is said, once', () => {
+  const { see, view } = makeView()
+  const cached = { type: 'build.done', ref, image: 'x', cached: true, seconds: 0 } as const
+  view.expect(ref)
+  expect(see(cached)).toEqual(['✓ m-search  up to date'])
+  expect(see(cached)).toEqual([])
+  view.expect(ref)
+  expect(see({ ...cached, cached: false })).toEqual(['m-search  built in 0 ms'])
+  expect(see(cached)).toEqual([])
+})
+
 test('a revision that does not start says whether an older one answers', () => {
   const { see, view } = makeView()
   const [line] = see({ type: 'function.failed', ref, revision: '2', serving: '1', problem })

@@ -24,6 +24,8 @@ interface Turn {
   tries: number
   /** The last build failed. */
   isBroken: boolean
+  /** Somebody asked for a build, and is owed its result. */
+  isAsked: boolean
 }
 
 /** Saves that are further apart are not one save. */
@@ -95,6 +97,11 @@ export class DevView {
     }
   }
 
+  /** The next build of a function was asked for: also that it changes nothing is said. */
+  expect(ref: FunctionRef): void {
+    this.#turn(ref).isAsked = true
+  }
+
   /** Functions that something is happening to, for the live region. */
   rows(now: number): LiveRow[] {
     return [...this.#turns].flatMap(([ref, { phase, step, since }]) =>
@@ -149,6 +156,7 @@ export class DevView {
       warning: undefined,
       tries: 1,
       isBroken: false,
+      isAsked: false,
     }
     this.#turns.set(key, turn)
     return turn
@@ -173,15 +181,18 @@ export class DevView {
     const turn = this.#turn(ref)
     // Where the fix only undoes a mistake, what runs is right already: nothing else would tell that it was seen.
     const isMended = turn.isBroken
+    const isAnswer = turn.isAsked && cached && !isMended
     Object.assign(turn, {
       phase: undefined,
       built: cached ? 'cached' : 'built',
       warning: undefined,
       isBroken: false,
+      isAsked: false,
     })
     return [
       ...(cached ? [] : [{ tone: 'detail', text: `${ref.name}  built in ${formatSpan(seconds)}` } as const]),
       ...(isMended ? [{ tone: 'good', text: `✓ ${ref.name}  builds again` } as const] : []),
+      ...(isAnswer ? [{ tone: 'good', text: `✓ ${ref.name}  up to date` } as const] : []),
     ]
   }
 

@@ -36,6 +36,15 @@ test('no line is wider than the terminal, and many functions do not fill it', ()
   expect(lines.some((line) => line.includes('and 38 more'))).toBe(true)
 })
 
+test('a question takes as many lines as it needs, and the place of the status', () => {
+  const names = Array.from({ length: 9 }, (_, index) => `${index + 1} function-${index}`)
+  const question = `rebuild:  a all  ${names.join('  ')}  (Esc: none)`
+  const lines = liveLines({ rows: [], warnings: [], status: '9 ready', question }, 40, 0, plain)
+  expect(lines.join('  ')).toBe(question)
+  expect(lines.length).toBeGreaterThan(3)
+  for (const line of lines) expect(textWidth(line)).toBeLessThanOrEqual(40)
+})
+
 /** A terminal that understands what the region writes, so that tests see what a person sees. */
 class Screen extends Writable {
   readonly isTTY = true

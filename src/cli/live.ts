@@ -1,6 +1,6 @@
 import type { Colors } from 'picocolors/types.js'
 import type { Output } from './io.ts'
-import { fit, padEnd, textWidth } from './text-width.ts'
+import { fit, padEnd, textWidth, wrapItems } from './text-width.ts'
 import { formatSpan } from './time-words.ts'
 
 /** What is drawn at the bottom of the terminal and redrawn in place. */
@@ -9,6 +9,8 @@ export interface LiveState {
   readonly rows: readonly LiveRow[]
   /** What must stay in sight until it is put right. */
   readonly warnings: readonly string[]
+  /** A question to answer with a key, items apart by two spaces: as many lines as it needs, in place of the last one. */
+  readonly question?: string
   /** The last line; absent while there is nothing to say. */
   readonly status?: string
 }
@@ -41,7 +43,8 @@ export function liveLines(state: LiveState, width: number, frame: number, colors
   const hidden = state.rows.length - shown.length
   if (hidden > 0) lines.push(colors.dim(`   and ${hidden} more`))
   for (const warning of state.warnings) lines.push(colors.red(warning))
-  if (state.status !== undefined) lines.push(state.status)
+  if (state.question !== undefined) lines.push(...wrapItems(state.question, width).map(colors.bold))
+  else if (state.status !== undefined) lines.push(state.status)
   return lines.map((line) => fit(line, width))
 }
 

@@ -52,3 +52,14 @@ function firstGrapheme(text: string, at: number): string {
   for (const { segment } of segmenter.segment(text.slice(at, at + 32))) return segment
   return ''
 }
+
+/** Lines of a text whose items stand apart by two spaces, broken between items only. */
+export function wrapItems(text: string, width: number): string[] {
+  const lines: string[] = []
+  for (const item of text.split('  ')) {
+    const longer = `${lines.at(-1) ?? ''}  ${item}`
+    if (lines.length > 0 && textWidth(longer) <= width) lines[lines.length - 1] = longer
+    else lines.push(item)
+  }
+  return lines
+}
