@@ -206,6 +206,7 @@ async function open(config: Config, parts: Partial<Parts>, closers: Closers): Pr
   const devLoop =
     config.stack && (await openDevLoop(config, parts, { registry, functions, events, problems, log }, docker))
   if (devLoop) closers.use(devLoop)
+  devLoop?.beginAnew(new Set(provider.list().map(({ ref }) => formatRef(ref))))
   reconciler.start(new Set(devLoop?.refs.map(formatRef)))
   const settled = devLoop?.start().catch((error: unknown) => log.error(asFaasError(error).message))
 
@@ -267,9 +268,9 @@ async function openDoors(
   return outside
 }
 
-/** What is on a port, as a person would look it up. */
-async function portHolder(port: number): Promise<string | undefined> {
-  const holder = await portHolderOf(port)
+/** What keeps us from a port, as a person would look it up. */
+async function portHolder(port: number, address: string): Promise<string | undefined> {
+  const holder = await portHolderOf(port, address)
   return holder && `process ${holder.pid} (${holder.command})`
 }
 

@@ -15,8 +15,8 @@ export interface ListenWish {
   readonly port: number
   /** A port that somebody asked for does not give way to the next free one; the default does. */
   readonly isPortGiven: boolean
-  /** Who listens on a port of this machine, in words; undefined when nobody can tell. */
-  readonly portHolder: (port: number) => Promise<string | undefined>
+  /** Who keeps others from a port and address of this machine, in words; undefined when nobody can tell. */
+  readonly portHolder: (port: number, address: string) => Promise<string | undefined>
 }
 
 /** Anything that can be let listen. */
@@ -69,7 +69,8 @@ async function listenNear(listen: Listen, wish: ListenWish, what: string, log: L
       return listening
     } catch (error) {
       if (!isPortTaken(error)) throw error
-      if (isPortGiven || next >= port + PORTS_TRIED) throw await namingHolder(error, next, portHolder)
+      if (isPortGiven || next >= port + PORTS_TRIED)
+        throw await namingHolder(error, () => portHolder(next, host))
     }
   }
 }
@@ -77,10 +78,9 @@ async function listenNear(listen: Listen, wish: ListenWish, what: string, log: L
 /** The same failure, with the program that holds the port, if that can be found out. */
 async function namingHolder(
   error: FaasError,
-  port: number,
-  portHolder: ListenWish['portHolder'],
+  portHolder: () => Promise<string | undefined>,
 ): Promise<FaasError> {
-  const holder = await portHolder(port).catch(() => undefined)
+  const holder = await portHolder().catch(() => undefined)
   if (holder === undefined) return error
   return new FaasError('PORT_TAKEN', {
     message: `${error.message} by ${holder}`,

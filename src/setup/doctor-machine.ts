@@ -1,6 +1,6 @@
 import { constants } from 'node:fs'
 import { access, readFile, stat, statfs } from 'node:fs/promises'
-import { createServer } from 'node:net'
+import { createServer, isIPv6 } from 'node:net'
 import { dirname } from 'node:path'
 import type { DoctorCheck } from '../core/toolbox.ts'
 import { portHolder } from './port-holder.ts'
@@ -36,7 +36,17 @@ export async function portCheck(port: number, address: string): Promise<DoctorCh
     }
   }
   if (problem !== 'EADDRINUSE') return { name, ok: 'fail', detail: `cannot listen on ${address}: ${problem}` }
-  const holder = await portHolder(port)
+  const [holder, isOurs] = await Promise.all([portHolder(port, address), isGateway(port, address)])
+  // Only processes of this user have a name here, or all of them for root.
+  if (isOurs && holder) return { name, ok: 'ok', detail: `faasdock runs there: process ${holder.pid}` }
+  if (isOurs) {
+    return {
+      name,
+      ok: 'warn',
+      detail: 'a faasdock that is not this user’s runs there',
+      remedy: `Choose another port: --port ${port + 1}`,
+    }
+  }
   return {
     name,
     ok: 'warn',
@@ -100,6 +110,21 @@ export async function watchCheck(proc = '/proc'): Promise<DoctorCheck[]> {
       remedy: 'Run: sudo sysctl -w fs.inotify.max_user_watches=524288 fs.inotify.max_user_instances=512',
     },
   ]
+}
+
+/** Whether a gateway of faasdock answers there: what it says of functions that are not there bears its name. */
+async function isGateway(port: number, address: string): Promise<boolean> {
+  const host =
+    { '0.0.0.0': '127.0.0.1', '::': '[::1]' }[address] ?? (isIPv6(address) ? `[${address}]` : address)
+  try {
+    const answer = await fetch(`http://${host}:${port}/function/faasdock-doctor`, {
+      signal: AbortSignal.timeout(1000),
+    })
+    await answer.body?.cancel()
+    return answer.headers.get('x-openfaas-internal') === 'faasdock-gateway'
+  } catch {
+    return false
+  }
 }
 
 function tryToListen(port: number, address: string): Promise<string | undefined> {

@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { useApp } from '../../test/support/use-app.ts'
 import { dataChecks, nodeCheck, portCheck, watchCheck } from './doctor-machine.ts'
 import { doctorReport } from './doctor.ts'
 import type { DoctorCheck } from './doctor.ts'
@@ -70,6 +71,18 @@ describe('the port', () => {
     expect(check.detail).toContain(`in use by pid ${process.pid}: `)
     expect(check.remedy).toContain(`--port ${port + 1}`)
   })
+
+  test.runIf(process.platform === 'linux').each([true, false])(
+    'that a faasdock of this user has is ok, and nothing to kill (with a login: %s)',
+    async (auth) => {
+      await using platform = await useApp({}, { auth })
+      expect(await portCheck(platform.port, '127.0.0.1')).toEqual({
+        name: `port ${platform.port}`,
+        ok: 'ok',
+        detail: `faasdock runs there: process ${process.pid}`,
+      })
+    },
+  )
 })
 
 describe('the data directory', () => {
