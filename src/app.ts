@@ -206,6 +206,7 @@ async function open(config: Config, parts: Partial<Parts>, closers: Closers): Pr
   const devLoop =
     config.stack && (await openDevLoop(config, parts, { registry, functions, events, problems, log }, docker))
   if (devLoop) closers.use(devLoop)
+  devLoop?.beginAnew(new Set(provider.list().map(({ ref }) => formatRef(ref))))
   reconciler.start(new Set(devLoop?.refs.map(formatRef)))
   const settled = devLoop?.start().catch((error: unknown) => log.error(asFaasError(error).message))
 

@@ -195,6 +195,28 @@ test('the start builds and deploys everything, and resolves when all are ready o
   )
 })
 
+test('a session begins with its file: what runs is kept, of the rest nothing but what is asked for', async () => {
+  const [runs, asked, other] = [fnOf('runs'), fnOf('asked'), fnOf('other')]
+  await using project = await makeProject([runs, asked, other])
+  const { functions, registry, provider } = project.platform
+  await project.loop.start()
+  const client = { ...other.spec, name: 'client', image: 'app' }
+  await functions.deploy(client).settled
+  for (const { spec } of [runs, asked, other]) await functions.scale(spec, 3).settled
+
+  // The next session is one of `asked` only, after one that was killed and of which one function lives.
+  await using next = await makeProject([asked], { platform: project.platform })
+  await next.loop.open()
+  next.loop.beginAnew(new Set(['runs.openfaas-fn']))
+  const wanted = registry.functions.list().map(({ ref, replicas }) => [ref.name, replicas])
+  expect(wanted.sort()).toEqual([
+    ['asked', 1],
+    ['client', 1],
+    ['runs', 3],
+  ])
+  expect(provider.actual(runs.spec)?.available).toBe(3)
+})
+
 test('a call of a function that has never built is told why, not that there is none', async () => {
   const bad = fnOf('bad')
   await using project = await makeProject([bad])

@@ -12,6 +12,7 @@ import { FunctionLoop } from './function-loop.ts'
 import type { Functions } from './functions.ts'
 import type { Problems } from './problems.ts'
 import { toProblem } from './reconciler.ts'
+import { minReplicas } from './scale-labels.ts'
 
 export interface DevLoopParts {
   readonly builder: Builder
@@ -75,6 +76,24 @@ export class DevLoop implements AsyncDisposable {
   async open(): Promise<Stack> {
     this.#stack = await this.#options.readStack()
     return this.#stack
+  }
+
+  /**
+   * A session begins with its stack file: of what an earlier one deployed and nothing runs of any more, functions that
+   * are not asked for now are forgotten, and the others begin with as many replicas as any deploy. What still runs
+   * (`running`, by `formatRef`: the earlier session was killed) stays as it is, to be adopted. Call it before anything
+   * is made so.
+   */
+  beginAnew(running: ReadonlySet<string>): void {
+    const { functions } = this.#parts.registry
+    const wanted = new Map((this.#stack?.functions ?? []).map(({ spec }) => [formatRef(spec), spec]))
+    for (const { ref, origin } of functions.list()) {
+      const key = formatRef(ref)
+      if (origin !== this.#options.file || running.has(key)) continue
+      const spec = wanted.get(key)
+      if (spec) functions.setReplicas(ref, minReplicas(spec))
+      else functions.delete(ref)
+    }
   }
 
   /** Builds and deploys everything in the file, and watches. Resolves when each function is ready or has failed. */
