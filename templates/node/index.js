@@ -377,6 +377,25 @@ function inflated(req) {
   return req.pipe(make[encoding]())
 }
 
+function sayTooSlow(call) {
+  call.res.setHeader('Connection', 'close')
+  sayPlain(call, 408, `the request was not read within its read_timeout of ${settings.readTimeout.text}`, true)
+}
+
+/** Throws away a body that no parser reads. The handler does not wait for it; the connection must not do so for ever. */
+function passOver(call) {
+  const req = call.req
+  req.resume()
+  if (settings.readTimeout.ms === 0) return
+  const timer = setTimeout(() => {
+    if (call.answered || call.over) req.socket.destroy()
+    else sayTooSlow(call)
+  }, settings.readTimeout.ms)
+  const stop = () => clearTimeout(timer)
+  req.on('end', stop)
+  req.on('aborted', stop)
+}
+
 /** Reads a whole body. `done(error)` or `done(undefined, bytes)`, once. */
 function readBody(req, limit, done) {
   const tooLarge = (size) =>
@@ -764,6 +783,7 @@ function serve(req, res) {
 
   const parser = parserFor(req.headers)
   if (parser === noParser) {
+    if (req.headers['transfer-encoding'] !== undefined || Number(req.headers['content-length']) > 0) passOver(call)
     invoke(call, pathname, query, express5 ? undefined : {})
     return
   }
@@ -772,12 +792,7 @@ function serve(req, res) {
     refuse(call, new Refusal(415, `unsupported charset "${charset.toUpperCase()}"`))
     return
   }
-  if (settings.readTimeout.ms > 0) {
-    call.readTimer = setTimeout(() => {
-      res.setHeader('Connection', 'close')
-      sayPlain(call, 408, `the request was not read within its read_timeout of ${settings.readTimeout.text}`, true)
-    }, settings.readTimeout.ms)
-  }
+  if (settings.readTimeout.ms > 0) call.readTimer = setTimeout(() => sayTooSlow(call), settings.readTimeout.ms)
   readBody(req, parser.limit, (error, bytes) => {
     clearTimeout(call.readTimer)
     if (call.answered) return

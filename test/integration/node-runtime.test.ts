@@ -151,6 +151,42 @@ describe('watchdog', () => {
     expect(text).toContain('read_timeout of 100ms')
   })
 
+  it.each([
+    ['a length', 'Content-Length: 10\r\n\r\nhalf'],
+    ['chunks', 'Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n'],
+  ])('bounds a body of %s that no parser reads by read_timeout too', async (_, rest) => {
+    const head = `POST / HTTP/1.1\r\nHost: x\r\nContent-Type: application/octet-stream\r\n${rest}`
+    const said = async (port: number): Promise<string> => {
+      const socket = connect(port, '127.0.0.1')
+      socket.write(head)
+      let text = ''
+      try {
+        for await (const chunk of socket) text += String(chunk)
+      } catch {
+        // Reset, which is an end of the connection too.
+      }
+      return text
+    }
+    await using waiting = await startRuntime(never, { read_timeout: '100ms', exec_timeout: '10s' })
+    expect(await said(waiting.port)).toMatch(/^HTTP\/1.1 408 [\s\S]*read_timeout of 100ms/)
+    // Where the handler has answered, the connection ends.
+    await using quick = await startRuntime(hello, { read_timeout: '100ms' })
+    expect(await said(quick.port)).toMatch(/^HTTP\/1.1 200 /)
+  })
+
+  it('lets a handler take longer than read_timeout once a body that no parser reads has arrived', async () => {
+    const late = {
+      'handler.js': `module.exports = () => new Promise((done) => setTimeout(done, 300, 'late'))`,
+    }
+    await using runtime = await startRuntime(late, { read_timeout: '100ms' })
+    const answer = await runtime.call({
+      method: 'POST',
+      headers: { 'Content-Type': 'application/octet-stream' },
+      body: Buffer.alloc(1_000_000),
+    })
+    expect(answer).toMatchObject({ status: 200, body: 'late' })
+  })
+
   it('answers 500 for the calls in flight when the handler ends the process', async () => {
     await using runtime = await startRuntime({ 'handler.js': 'module.exports = () => process.exit(3)' })
     expect(await runtime.call()).toMatchObject({
