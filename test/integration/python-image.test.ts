@@ -118,7 +118,7 @@ describeDocker('packages of a Python function', () => {
     const second = await tryBuild(folder.path, tag('py-cache'))
     expect(second.output).toMatch(/install\.py "\$CONTRACT"\n ---> Using cache/)
     expect(second.output).not.toMatch(
-      /compileall -q -f --invalidation-mode checked-hash[^\n]*\n ---> Using cache/,
+      /compileall -qq -f --invalidation-mode checked-hash[^\n]*\n ---> Using cache/,
     )
   })
 
