@@ -32,14 +32,21 @@ export class RunningProgram implements AsyncDisposable {
   readonly #child: ChildProcessWithoutNullStreams
   #stdout = ''
   #stderr = ''
+  #screen = ''
   #hasEnded = false
 
   constructor(command: readonly [string, ...string[]], options: SpawnOptionsWithoutStdio) {
     const [program, ...args] = command
     // A process group of its own, as a shell gives to what is typed: a signal can meet all of it.
     const child = spawn(program, args, { ...options, detached: true })
-    child.stdout.setEncoding('utf8').on('data', (text: string) => (this.#stdout += text))
-    child.stderr.setEncoding('utf8').on('data', (text: string) => (this.#stderr += text))
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      this.#stdout += text
+      this.#screen += text
+    })
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      this.#stderr += text
+      this.#screen += text
+    })
     // A program that has ended before it read its input is no failure of the test's.
     child.stdin.on('error', () => undefined)
     this.#child = child
@@ -65,9 +72,9 @@ export class RunningProgram implements AsyncDisposable {
     return this.#stderr
   }
 
-  /** Both outputs, without colours. */
+  /** Both outputs, without colours, in the order in which they came: what stands behind a length came after it. */
   get screen(): string {
-    return `${this.#stdout}\n${this.#stderr}`.replaceAll(/\u001b\[[0-9;?]*[A-Za-z]/g, '')
+    return this.#screen.replaceAll(/\u001b\[[0-9;?]*[A-Za-z]/g, '')
   }
 
   /** The JSON lines of standard output so far; a line still being written is not among them. */
