@@ -116,7 +116,12 @@ const ROWS: Readonly<Record<string, Row>> = {
   },
   logs: {
     argv: ['logs', 'env', '--tail=false', '--lines', '5', '--since-time', '2026-01-31T09:30:00Z'],
-    sends: ['GET /system/logs?name=env&follow=false&since=2026-01-31T09%3A30%3A00.000Z&tail=5'],
+    there: ['env'],
+    // Nothing came: whether there is such a function at all is asked behind it.
+    sends: [
+      'GET /system/logs?name=env&follow=false&since=2026-01-31T09%3A30%3A00.000Z&tail=5',
+      'GET /system/function/env?verbose=1',
+    ],
   },
   'secret list': { argv: ['secret', 'list'], sends: ['GET /system/secrets'] },
   'secret list -n dev': {
