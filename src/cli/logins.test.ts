@@ -12,12 +12,12 @@ test.each([
   [{ HOME: '/home/me' }, '/home/me/.openfaas/config.yml'],
   [{ HOME: '/home/me', OPENFAAS_CONFIG: '/etc/of' }, '/etc/of/config.yml'],
   [{ HOME: '/home/me', OPENFAAS_CONFIG: '~/of' }, '/home/me/of/config.yml'],
-  [{ HOME: '/home/me', OPENFAAS_CONFIG: 'of' }, '/work/of/config.yml'],
-  [{ HOME: '/home/me', CI: 'true' }, '/work/.openfaas/config.yml'],
+  [{ HOME: '/home/me', OPENFAAS_CONFIG: 'of' }, '/project/of/config.yml'],
+  [{ HOME: '/home/me', CI: 'true' }, '/project/.openfaas/config.yml'],
   [{ HOME: '/home/me', CI: '1', OPENFAAS_CONFIG: '/etc/of' }, '/etc/of/config.yml'],
   [{ HOME: '/home/me', CI: 'no' }, '/home/me/.openfaas/config.yml'],
 ])('with %j logins are in %s, as with faas-cli', (env, file) => {
-  expect(loginsFile({ env, cwd: '/work' })).toBe(file)
+  expect(loginsFile({ env, cwd: '/project' })).toBe(file)
 })
 
 test('a login is written as faas-cli writes it, for its owner alone', async () => {

@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { IncomingMessage } from 'node:http'
 import { connect } from 'node:net'
@@ -198,11 +199,11 @@ describe('taking a call in', () => {
       await using given = await useApp({ fn: image })
       await given.deploy('fn', 'fn')
       const socket = connect(given.port, '127.0.0.1')
-      socket.write(
+      // Its end comes behind all that was sent, in that order.
+      socket.end(
         `POST /async-function/fn HTTP/1.1\r\nHost: x\r\nX-Call-Id: cut\r\nContent-Length: ${length}\r\n\r\n${'x'.repeat(length / 2)}`,
       )
-      await new Promise((resolve) => setTimeout(resolve, 50))
-      socket.destroy()
+      await once(socket.resume(), 'close')
       await fetch(`${given.url}/async-function/fn`, { method: 'POST' })
       await until(() => seen.length === 1)
       expect(seen[0]?.body).toBe('')

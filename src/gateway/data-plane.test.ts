@@ -84,8 +84,7 @@ const echo: MemoryImage = {
         return
       case '/break':
         response.writeHead(200, { 'Content-Length': '100' })
-        response.write('half')
-        setTimeout(() => response.destroy(), 20)
+        response.write('half', () => response.destroy())
         return
       case '/crash':
         request.socket.destroy()

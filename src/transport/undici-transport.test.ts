@@ -4,6 +4,7 @@ import { createServer as createNetServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { Readable } from 'node:stream'
 import { describe, expect, test } from 'vitest'
+import { settle } from '../../test/support/fake-clock.ts'
 import { soon } from '../../test/support/platform.ts'
 import type { InvocationRequest, ResponseSink } from '../core/invocation.ts'
 import type { Lease } from '../core/provider.ts'
@@ -187,7 +188,7 @@ async function serveOnce(): Promise<{ lease: Lease; late: () => number } & Async
 }
 
 /** A connection is free for the next call a turn after its answer has ended. */
-const freed = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 10))
+const freed = settle
 
 test.each(['GET', 'HEAD', 'OPTIONS'])(
   'a %s on a kept connection that its server had closed goes over another one',
@@ -272,8 +273,7 @@ test('an abort ends the call at the replica, and rejects with the reason', async
 test('an answer that breaks off is a failure, not an end', async () => {
   await using replica = await serve((_incoming, response) => {
     response.writeHead(200, { 'Content-Length': '100' })
-    response.write('half')
-    setTimeout(() => response.destroy(), 20)
+    response.write('half', () => response.destroy())
   })
   await using transport = new UndiciTransport({ answerTimeoutMs: 5000 })
   const answer = new Answer()
