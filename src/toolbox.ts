@@ -32,6 +32,7 @@ export function createToolbox(options: ToolboxOptions): Promise<Toolbox> {
   return Promise.resolve({
     builder: {
       build: async (source, build) => (await getBuilder()).build(source, build),
+      fingerprint: async (source, build) => (await getBuilder()).fingerprint(source, build),
       inputs: async (source) => (await getBuilder()).inputs(source),
     },
     shrinkwrap: (source, target) => shrinkwrap(source, target, { builtIn: TEMPLATES, env }),

@@ -1,6 +1,6 @@
 import { setMaxListeners } from 'node:events'
 import { resolve } from 'node:path'
-import type { Builder, BuildOptions, BuildResult, FunctionSource } from '../core/builder.ts'
+import type { Builder, BuildOptions, BuildResult, Fingerprint, FunctionSource } from '../core/builder.ts'
 import type { Engine } from '../docker/client.ts'
 import { findImage, findLabelledImage, removeSuperseded, tagImage } from '../docker/images.ts'
 import { LABEL } from '../docker/labels.ts'
@@ -123,7 +123,12 @@ export function createImageBuilder(given: ImageBuilderOptions): Builder {
     })
   }
 
-  return { build, inputs: (source) => inputsOf(source, templates) }
+  async function fingerprint(source: FunctionSource, options: BuildOptions): Promise<Fingerprint> {
+    const { hash } = await plan(source, options, options.onOutput ?? (() => undefined))
+    return { content: hash, frame: hash }
+  }
+
+  return { build, fingerprint, inputs: (source) => inputsOf(source, templates) }
 }
 
 async function inputsOf(source: FunctionSource, templates: string): Promise<readonly string[]> {

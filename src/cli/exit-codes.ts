@@ -37,6 +37,7 @@ const EXIT_CODES: Readonly<Record<ErrorCode, number>> = {
   BAD_TEMPLATE: EXIT.usage,
   TEMPLATE_PULL_FAILED: EXIT.failed,
   FILE_NOT_READABLE: EXIT.usage,
+  CODE_NOT_LOADED: EXIT.buildFailed,
   BUILD_FAILED: EXIT.buildFailed,
   IMAGE_NOT_FOUND: EXIT.failed,
   REGISTRY_DENIED: EXIT.failed,

@@ -1,3 +1,5 @@
+import type { Code } from './code.ts'
+
 /** Template + handler → image. */
 export interface Builder {
   /**
@@ -6,6 +8,11 @@ export interface Builder {
    * HANDLER_NOT_FOUND, or the signal's reason. Never touches what runs.
    */
   build(source: FunctionSource, options: BuildOptions): Promise<BuildResult>
+  /**
+   * What a build would be made of, without building: how the dev loop tells what a save takes. Rejects as `build` does
+   * for what is missing or cannot be read.
+   */
+  fingerprint(source: FunctionSource, options: BuildOptions): Promise<Fingerprint>
   /** Folders and files whose change can change the image: what the dev loop watches. Missing ones are included. */
   inputs(source: FunctionSource): Promise<readonly string[]>
 }
@@ -27,6 +34,16 @@ export interface FunctionSource {
   readonly copy: readonly string[]
 }
 
+/** What an image would be. */
+export interface Fingerprint {
+  /** The `contentHash` that a build would have. */
+  readonly content: string
+  /** All of it but the code: where two are equal, the images differ in their code alone. */
+  readonly frame: string
+  /** Absent where nothing of the function can be changed without a build. */
+  readonly code?: Code
+}
+
 export interface BuildOptions {
   readonly signal: AbortSignal
   /** One line of the build's output, without newline. */
@@ -44,6 +61,8 @@ export interface BuildResult {
   readonly imageId: string
   /** Hash of everything that went in: template, handler, copies, build arguments, base images. */
   readonly contentHash: string
+  /** Hash of the code that is in the image; absent where `Fingerprint.code` is. */
+  readonly codeHash?: string
   /** True when nothing had to be built. */
   readonly cached: boolean
 }

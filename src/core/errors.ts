@@ -1,3 +1,5 @@
+import type { SourcePlace } from './code.ts'
+
 /**
  * Every failure that faasdock itself reports, with when it happens. One entry is one section of docs/errors.md
  * (a test compares both), one row of the gateway's status table and one of the CLI's exit-code table.
@@ -21,6 +23,7 @@ export const ERROR_CODES = {
   TEMPLATE_PULL_FAILED: 'Templates could not be fetched from where they are kept.',
   FILE_NOT_READABLE: 'A file that a stack refers to is missing or cannot be read.',
   BAD_TEMPLATE: 'The template.yml of a template has a mistake.',
+  CODE_NOT_LOADED: 'New code of a function does not load; the code before it goes on answering.',
   BUILD_FAILED: 'A build of an image ended with an error.',
   IMAGE_NOT_FOUND: 'An image is not on the engine and could not be pulled.',
   REGISTRY_DENIED: 'A registry refused a pull or a push, or the login for it could not be had.',
@@ -55,6 +58,8 @@ export interface ErrorDetails {
   readonly message: string
   /** What to do now. */
   readonly remedy: string
+  /** Where in the developer's source it went wrong. */
+  readonly place?: SourcePlace
   readonly cause?: unknown
 }
 
@@ -62,12 +67,14 @@ export interface ErrorDetails {
 export class FaasError extends Error {
   readonly code: ErrorCode
   readonly remedy: string
+  readonly place?: SourcePlace
 
   constructor(code: ErrorCode, details: ErrorDetails) {
     super(details.message, details.cause === undefined ? undefined : { cause: details.cause })
     this.name = 'FaasError'
     this.code = code
     this.remedy = details.remedy
+    if (details.place) this.place = details.place
   }
 }
 

@@ -1,3 +1,4 @@
+import type { RevisionCode, SourcePlace } from './code.ts'
 import { FaasError } from './errors.ts'
 
 /** The namespace of a function whose deployer named none. */
@@ -35,6 +36,8 @@ export interface Revision {
   readonly spec: FunctionSpec
   /** The engine's own id of the image; absent until the image has been found or pulled. */
   readonly imageId?: string
+  /** Absent where replicas run what is in their image. Never written to the registry: a dev loop knows it anew. */
+  readonly code?: RevisionCode
   /** RFC 3339. */
   readonly createdAt: string
 }
@@ -65,6 +68,10 @@ export interface Problem {
   readonly code: string
   readonly message: string
   readonly remedy: string
+  /** Where in the developer's source it went wrong, where that is known. */
+  readonly place?: SourcePlace
+  /** The lines around `place`, for people. */
+  readonly frame?: string
   /** RFC 3339. */
   readonly at: string
 }

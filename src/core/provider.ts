@@ -20,6 +20,9 @@ export interface Provider extends AsyncDisposable {
    * A new revision starts beside the old one, takes over when all its replicas answer, and the old one is then
    * drained and removed behind the caller's back. Until then, and if it fails, the old revision keeps every
    * invocation and nothing of the new one stays. Idempotent. Calls for one function must not overlap.
+   * With `revision.code`, replicas run that code. Those of the same revision that run other code take it in place
+   * where its way is `swap`, calls in flight finish on what they began with, and those that cannot take it are
+   * replaced, start-first. CODE_NOT_LOADED: the code does not load; what ran before goes on answering.
    */
   deploy(revision: Revision, replicas: number, signal: AbortSignal): Promise<void>
   /** Drains and removes every replica. Unknown functions are no error. */

@@ -87,6 +87,10 @@ async function makeProject(
       handler.includes('unreadable')
         ? Promise.reject(new Error('cannot look'))
         : Promise.resolve([handler, `/project/template/${lang}`]),
+    fingerprint: ({ handler }) => {
+      const content = sources.get(handler) ?? ''
+      return Promise.resolve({ content, frame: content })
+    },
     build: async ({ handler, image }, { signal, onOutput }) => {
       const content = sources.get(handler) ?? ''
       builds.push(content)

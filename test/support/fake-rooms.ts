@@ -41,6 +41,7 @@ export function makeFakeToolbox(parts: Partial<Toolbox> = {}): FakeToolbox {
           cached: false,
         })
       },
+      fingerprint: () => Promise.resolve({ content: 'abc', frame: 'abc' }),
       inputs: () => Promise.resolve([]),
     },
     shrinkwrap: () => Promise.resolve(),
