@@ -11,9 +11,13 @@ const OWNER = 64_257
 /** Readable by any user, because functions run as any; writable by none. */
 const MODE = 0o444
 
+/** Where a file is written before it has its name. Programs that read such folders skip it: Kubernetes has one of that name. */
+const ASIDE = '..data'
+
 /**
  * Puts files with exactly these bytes into a folder of a container, running or not, through the engine's own connection:
- * it may be on another machine. Replaces files of the same name. False when the container is gone.
+ * it may be on another machine. Replaces files of the same name; who reads meanwhile sees the old file, the new one or, for
+ * a moment, none. False when the container is gone.
  */
 export async function putFiles(
   engine: Engine,
@@ -23,8 +27,13 @@ export async function putFiles(
 ): Promise<boolean> {
   if (files.size === 0) return true
   const tar = pack()
+  const owned = { uid: OWNER, gid: OWNER, mtime: new Date() }
+  tar.entry({ name: ASIDE, type: 'directory', mode: 0o755, ...owned })
   for (const [name, bytes] of files) {
-    tar.entry({ name, mode: MODE, uid: OWNER, gid: OWNER, mtime: new Date() }, Buffer.from(bytes))
+    // An engine that unpacks makes a file and then fills it, which readers would see. A hard link is there at once.
+    const aside = `${ASIDE}/${name}`
+    tar.entry({ name: aside, mode: MODE, ...owned }, Buffer.from(bytes))
+    tar.entry({ name, type: 'link', linkname: aside, mode: MODE, ...owned })
   }
   tar.finalize()
   try {

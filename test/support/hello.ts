@@ -56,6 +56,15 @@ const answer = (request, response) => {
     case '/crash':
       console.error('about to end with ' + q('code'))
       return process.exit(Number(q('code')))
+    case '/watch': {
+      // What a file is while it changes, read as often as can be.
+      const seen = new Set()
+      for (const end = Date.now() + Number(q('ms')); Date.now() < end; ) {
+        const { ok, error } = tried(() => fs.readFileSync(q('file'), 'latin1'))
+        seen.add(error || ok.length + ' ' + [...new Set(ok)].join(''))
+      }
+      return json(response, [...seen])
+    }
     case '/read':
       return json(response, tried(() => fs.readFileSync(q('file')).toString('base64')))
     case '/write':
