@@ -21,13 +21,14 @@ import {
   labelFlags,
   removeAll,
   start,
+  tag,
   tryBuild,
+  unique,
 } from './templates/images.ts'
 import type { Container } from './templates/images.ts'
 import { majors } from './templates/node-binaries.ts'
 import { swapEnv, swapping } from './templates/node-process.ts'
 
-const tag = (name: string): string => `faasdock-test-${name}:latest`
 const hello = { 'handler.js': `module.exports = async () => 'hello'` }
 const says = (container: Container, text: string | RegExp): Promise<string> =>
   until(
@@ -292,11 +293,11 @@ async function privateRegistry(token: string): Promise<{ readonly host: string }
 }
 
 describeDocker('node template, private registries', () => {
-  const token = `token-${String(process.pid)}-${String(Date.now())}`
+  const token = `token-${unique}`
   const handler = {
     'handler.js': `module.exports = async () => require('@private/thing')`,
     // A secret is not part of what a layer is known by: without a word of this run, a layer of an earlier one would do.
-    'package.json': `{"description":"run ${String(Date.now())}","dependencies":{"@private/thing":"1.0.0"}}`,
+    'package.json': `{"description":"run ${unique}","dependencies":{"@private/thing":"1.0.0"}}`,
   }
   const npmrc = (host: string, secret: string): string =>
     `@private:registry=http://${host}/\n//${host}/:_authToken=${secret}\n`

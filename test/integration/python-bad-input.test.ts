@@ -4,11 +4,9 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { describeDocker, dockerAvailable } from '../support/docker.ts'
 import { until } from './templates/call.ts'
-import { assemble, build, docker, exitCode, removeAll, start, tryBuild } from './templates/images.ts'
+import { assemble, build, docker, exitCode, removeAll, start, tag, tryBuild } from './templates/images.ts'
 import type { Container } from './templates/images.ts'
 import { residentKib } from './templates/python-container.ts'
-
-const tag = (name: string): string => `faasdock-test-${name}:latest`
 
 afterAll(async () => {
   if (dockerAvailable) await removeAll()

@@ -7,7 +7,7 @@ import { makeFolder } from '../support/folder.ts'
 import type { TestFolder } from '../support/folder.ts'
 import { callAt, until } from './templates/call.ts'
 import { expectAnswer } from './templates/expect-answer.ts'
-import { build, docker, exitCode, removeAll, start } from './templates/images.ts'
+import { build, docker, exitCode, removeAll, start, tag } from './templates/images.ts'
 import type { Container } from './templates/images.ts'
 import {
   pythonCallOf,
@@ -16,8 +16,6 @@ import {
   rawFlaskContract,
 } from './templates/python-contract.ts'
 import type { PythonContract, PythonRow } from './templates/python-contract.ts'
-
-const tag = (name: string): string => `faasdock-test-${name}:latest`
 
 afterAll(async () => {
   if (dockerAvailable) await removeAll()

@@ -5,11 +5,18 @@ import { afterAll, describe, expect, it } from 'vitest'
 import type { TestContext } from 'vitest'
 import { describeDocker, dockerAvailable } from '../support/docker.ts'
 import { makeFolder } from '../support/folder.ts'
-import { assemble, build, buildKit, docker, removeAll, start, tryBuild } from './templates/images.ts'
+import {
+  assemble,
+  build,
+  buildKit,
+  docker,
+  removeAll,
+  start,
+  tag,
+  tryBuild,
+  unique,
+} from './templates/images.ts'
 
-/** Different in every run: what the builder still has from an earlier one would hide that nothing ran. */
-const unique = `${String(process.pid)}-${String(Date.now())}`
-const tag = (name: string): string => `faasdock-test-${name}:latest`
 const echo = 'def handle(req):\n    return req\n'
 
 afterAll(async () => {
@@ -201,7 +208,7 @@ describeDocker('the image of a Python function', () => {
 
       it('is only warned of in files that loading does not reach', async (context) => {
         const files = {
-          'handler.py': `import os\nif os.environ.get("OLD"):\n    from . import old\n${echo}`,
+          'handler.py': `import os\nif os.environ.get("OLD"):\n    from . import old\n${echo}# ${unique}\n`,
           'old.py': 'print "two"\n',
           'samples/{{ name }}.py': 'class {{ name }}:\n',
         }

@@ -5,11 +5,10 @@ import fc from 'fast-check'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { describeDocker, dockerAvailable } from '../support/docker.ts'
 import { callAt } from './templates/call.ts'
-import { build, removeAll, start } from './templates/images.ts'
+import { build, removeAll, start, tag } from './templates/images.ts'
 import type { Container } from './templates/images.ts'
 import { addressOf, residentKib, startSwapping } from './templates/python-container.ts'
 
-const tag = (name: string): string => `faasdock-test-${name}:latest`
 const quiet = ['--log-opt', 'max-size=5m', '--log-opt', 'max-file=1']
 
 afterAll(async () => {

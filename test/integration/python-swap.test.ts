@@ -2,11 +2,11 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { describeDocker, dockerAvailable } from '../support/docker.ts'
 import { until } from './templates/call.ts'
-import { build, docker, removeAll, start } from './templates/images.ts'
+import { build, docker, removeAll, start, tag } from './templates/images.ts'
 import { answering, startSwapping } from './templates/python-container.ts'
 import type { SwapContainer } from './templates/python-container.ts'
 
-const image = 'faasdock-test-python-swap:latest'
+const image = tag('python-swap')
 const token = { 'X-Faasdock-Token': 'the-token' }
 const one = {
   'handler.py': answering('"one"'),

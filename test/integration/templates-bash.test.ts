@@ -17,13 +17,15 @@ import {
   removeAll,
   repository,
   start,
+  tag,
   tryBuild,
+  unique,
 } from './templates/images.ts'
 import type { Container } from './templates/images.ts'
 
 const official = process.env['FAASDOCK_OFFICIAL_WATCHDOG']
 const watchdog: Record<string, string> = official === undefined ? {} : { WATCHDOG: official }
-const image = 'faasdock-test-fork:latest'
+const image = tag('fork')
 /** Go's standard library is compiled once; on a busy machine that takes its time. */
 const COMPILES_MS = 600_000
 const sample = join(repository, 'templates/bash')
@@ -166,15 +168,15 @@ describeDocker('bash template', () => {
 
   it('the sample passes its test in the build, and a script that bash cannot read fails it', async () => {
     await using folder = await assemble({ template: 'bash', handler: join(sample, 'sample/bash') })
-    await folder.write({ 'unique.txt': `${process.pid} ${Date.now()}` })
-    const good = await tryBuild(folder.path, 'faasdock-test-fork-sample:latest', watchdog)
+    await folder.write({ 'unique.txt': unique })
+    const good = await tryBuild(folder.path, tag('fork-sample'), watchdog)
     expect(good.code, good.output).toBe(0)
     expect(good.output).toContain('ok: the answer has what was sent')
-    await using container = await start('faasdock-test-fork-sample:latest')
+    await using container = await start(tag('fork-sample'))
     expect((await container.call({ method: 'POST', body: 'hello' })).body).toBe('Body: hello\n')
     expect(await container.exec('id', '-u')).toBe('1000')
     await folder.write({ 'handler.sh': `case x in\n${more[4] ?? ''}\nesac\n` })
-    const bad = await tryBuild(folder.path, 'faasdock-test-fork-bad:latest', watchdog)
+    const bad = await tryBuild(folder.path, tag('fork-bad'), watchdog)
     expect(bad.code).not.toBe(0)
     expect(bad.output).toMatch(/function\/handler\.sh: line \d+: /)
   })
@@ -183,8 +185,8 @@ describeDocker('bash template', () => {
     const handler = {
       Dockerfile: `FROM alpine:3.22\nCOPY --from=${image} /usr/bin/fwatchdog /usr/bin/fwatchdog\nUSER 1000:1000\nENV fprocess=cat\nEXPOSE 8080\nCMD ["fwatchdog"]\n`,
     }
-    await build({ template: 'dockerfile', handler }, 'faasdock-test-fork-own:latest')
-    await using container = await start('faasdock-test-fork-own:latest')
+    await build({ template: 'dockerfile', handler }, tag('fork-own'))
+    await using container = await start(tag('fork-own'))
     expect((await container.call({ method: 'POST', body: 'x' })).body).toBe('x')
   })
 
@@ -194,11 +196,11 @@ describeDocker('bash template', () => {
       handler: join(repository, 'templates/dockerfile/function'),
     })
     await folder.write({
-      'server.test.js': `require('fs').accessSync('server.js')\nconsole.log('tests ran ${String(Date.now())}')\n`,
+      'server.test.js': `require('fs').accessSync('server.js')\nconsole.log('tests ran ${unique}')\n`,
     })
-    const { code, output } = await tryBuild(folder.path, 'faasdock-test-own:latest')
+    const { code, output } = await tryBuild(folder.path, tag('own'))
     expect(code, output).toBe(0)
     expect(output).toContain('tests ran')
-    await docker('run', '--rm', ...labelFlags, 'faasdock-test-own:latest', 'node', '--check', 'server.js')
+    await docker('run', '--rm', ...labelFlags, tag('own'), 'node', '--check', 'server.js')
   })
 })

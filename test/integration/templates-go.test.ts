@@ -21,14 +21,15 @@ import {
   removeAll,
   repository,
   start,
+  tag,
   tryBuild,
+  unique,
 } from './templates/images.ts'
 import type { Container } from './templates/images.ts'
 import type { Expected } from './templates/node-contract.ts'
 
 /** A folder with the official golang-middleware and golang-http: their images then meet the same tables. */
 const official = process.env['FAASDOCK_OFFICIAL_GO']
-const tag = (name: string): string => `faasdock-test-go-${name}:latest`
 /** Go's standard library is compiled once; on a busy machine that takes its time. */
 const COMPILES_MS = 600_000
 vi.setConfig({ testTimeout: COMPILES_MS })
@@ -114,11 +115,11 @@ describeDocker('go templates', () => {
   describe.each(['middleware', 'http', 'classic'] as const)('%s', (contract) => {
     beforeAll(async () => {
       const handler = await handlerFiles(contract, { ...rowsOf(contract), ...more[contract] })
-      await build({ template: 'go', handler }, tag(contract), { CONTRACT: contract, ...unchecked })
+      await build({ template: 'go', handler }, tag(`go-${contract}`), { CONTRACT: contract, ...unchecked })
     }, COMPILES_MS)
 
     it('keeps the handler contract', async () => {
-      await using container = await start(tag(contract))
+      await using container = await start(tag(`go-${contract}`))
       await expectRows(container, contract, ({ answers }) => answers)
     })
 
@@ -142,14 +143,14 @@ describeDocker('go templates', () => {
           '-w',
           '/f',
         )
-        const built = await tryBuild(folder.path, tag(`official-${contract}`))
+        const built = await tryBuild(folder.path, tag(`go-official-${contract}`))
         expect(built.code, built.output).toBe(0)
-        await using container = await start(tag(`official-${contract}`))
+        await using container = await start(tag(`go-official-${contract}`))
         await expectRows(container, contract, (row) => row.official?.answers ?? row.answers)
       })
 
     it('has its limits: calls in flight, time, and an end at once when idle', async () => {
-      await using container = await start(tag(contract), {
+      await using container = await start(tag(`go-${contract}`), {
         env: { max_inflight: '1', exec_timeout: '300ms' },
       })
       const limit =
@@ -178,7 +179,7 @@ describeDocker('go templates', () => {
     })
 
     it('finishes what is in flight before it ends', async () => {
-      await using container = await start(tag(contract), { env: { max_inflight: '1' } })
+      await using container = await start(tag(`go-${contract}`), { env: { max_inflight: '1' } })
       const call = ask(container, 'sleep')
       await until(
         async () =>
@@ -198,7 +199,7 @@ describeDocker('go templates', () => {
 
   describe('the process of golang-middleware', () => {
     it('is its own watchdog: health, ready, lock and metrics', async () => {
-      await using container = await start(tag('middleware'))
+      await using container = await start(tag('go-middleware'))
       expect(await container.call({ path: '/_/health' })).toMatchObject({ status: 200, body: 'OK' })
       expect(await container.call({ path: '/_/ready' })).toMatchObject({ status: 200 })
       expect(await container.call({ path: '/_/health', method: 'POST' })).toMatchObject({ status: 405 })
@@ -213,7 +214,7 @@ describeDocker('go templates', () => {
     })
 
     it('sends ready to ready_path, and says 429 there while it is full', async () => {
-      await using container = await start(tag('middleware'), {
+      await using container = await start(tag('go-middleware'), {
         env: { ready_path: '/mine', max_inflight: '1' },
       })
       const { body } = await container.call({ path: '/_/ready', headers: { 'X-Row': '4' } })
@@ -227,12 +228,12 @@ describeDocker('go templates', () => {
     })
 
     it('goes on without a lock where nothing can be written', async () => {
-      await using container = await start(tag('middleware'), { flags: ['--tmpfs', '/tmp:ro'] })
+      await using container = await start(tag('go-middleware'), { flags: ['--tmpfs', '/tmp:ro'] })
       expect((await container.call({ path: '/_/health' })).status).toBe(200)
     })
 
     it('obeys X-Timeout, tells the handler, and lets nothing late through', async () => {
-      await using container = await start(tag('middleware'))
+      await using container = await start(tag('go-middleware'))
       const answer = await ask(container, 'cancelled', { 'X-Timeout': '200ms' })
       expect(answer).toMatchObject({
         status: 504,
@@ -249,7 +250,7 @@ describeDocker('go templates', () => {
     })
 
     it('ends at write_timeout too, and lets a stream run until then', async () => {
-      await using container = await start(tag('middleware'), {
+      await using container = await start(tag('go-middleware'), {
         env: { write_timeout: '500ms', exec_timeout: '100ms' },
       })
       expect((await ask(container, 'forever')).body).toContain('exec_timeout of 100ms')
@@ -259,7 +260,7 @@ describeDocker('go templates', () => {
     })
 
     it('a value that is none is told, and the default holds', async () => {
-      await using container = await start(tag('middleware'), { env: { exec_timeout: 'soon' } })
+      await using container = await start(tag('go-middleware'), { env: { exec_timeout: 'soon' } })
       expect((await container.call()).status).toBe(200)
       await until(
         () => container.logs(),
@@ -269,13 +270,16 @@ describeDocker('go templates', () => {
     })
 
     it('does not run unprotected where protection is asked for', async () => {
-      await using container = await start(tag('middleware'), { env: { jwt_auth: 'true' }, waitFor: 'none' })
+      await using container = await start(tag('go-middleware'), {
+        env: { jwt_auth: 'true' },
+        waitFor: 'none',
+      })
       expect(await exitCode(container)).toBe(1)
       expect(await container.logs()).toContain('jwt_auth is not supported here')
     })
 
     it('prefixes what is printed when it is told to', async () => {
-      await using container = await start(tag('middleware'), { env: { prefix_logs: 'true' } })
+      await using container = await start(tag('go-middleware'), { env: { prefix_logs: 'true' } })
       await ask(container, 'print')
       await until(
         () => container.logs(),
@@ -284,7 +288,7 @@ describeDocker('go templates', () => {
     })
 
     it('sends what is flushed at once', async () => {
-      await using container = await start(tag('middleware'))
+      await using container = await start(tag('go-middleware'))
       const first = performance.now()
       const times = await new Promise<number[]>((resolve, reject) => {
         const seen: number[] = []
@@ -299,7 +303,7 @@ describeDocker('go templates', () => {
     })
 
     it('lends its connection, for web sockets and the like', async () => {
-      await using container = await start(tag('middleware'))
+      await using container = await start(tag('go-middleware'))
       const said = await exchange(
         container.port,
         'GET / HTTP/1.1\r\nHost: a\r\nX-Row: hijack\r\nConnection: Upgrade\r\nUpgrade: own\r\n\r\n',
@@ -308,7 +312,7 @@ describeDocker('go templates', () => {
     })
 
     it('closes the connection where half of an answer is out', async () => {
-      await using container = await start(tag('middleware'))
+      await using container = await start(tag('go-middleware'))
       await expect(ask(container, 'abort')).rejects.toThrow(/aborted|ECONNRESET|hang up/)
       expect((await ask(container, '0')).status).toBe(200)
     })
@@ -316,7 +320,7 @@ describeDocker('go templates', () => {
 
   describe('bad input', () => {
     it('a hundred megabytes on stdout are only a long log', async () => {
-      await using container = await start(tag('middleware'), {
+      await using container = await start(tag('go-middleware'), {
         flags: ['--log-driver', 'none', '--memory', '64m'],
         env: { exec_timeout: '60s', write_timeout: '60s' },
       })
@@ -325,13 +329,13 @@ describeDocker('go templates', () => {
     })
 
     it('a hundred megabytes as a classic answer are an answer', async () => {
-      await using container = await start(tag('classic'))
+      await using container = await start(tag('go-classic'))
       const { status, body } = await ask(container, 'flood')
       expect([status, body.length]).toEqual([200, (100 << 20) + 1])
     })
 
     it('a handler that never answers is answered for, and the next call is not held up', async () => {
-      await using container = await start(tag('middleware'), { env: { exec_timeout: '100ms' } })
+      await using container = await start(tag('go-middleware'), { env: { exec_timeout: '100ms' } })
       const answers = await Promise.all(Array.from({ length: 20 }, () => ask(container, 'forever')))
       expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([504]))
       expect((await ask(container, '0')).status).toBe(200)
@@ -349,14 +353,14 @@ describeDocker('go templates', () => {
         /panic: in the background[\s\S]*handler\.go:\d+/,
       ],
     ])('%s', async (_, name, code, said) => {
-      await using container = await start(tag('middleware'))
+      await using container = await start(tag('go-middleware'))
       await expect(ask(container, name)).rejects.toThrow(/ECONNRESET|hang up/)
       expect(await exitCode(container)).toBe(code)
       if (said !== undefined) expect(await container.logs()).toMatch(said)
     })
 
     it('a body that does not come is 408, and the connection ends', async () => {
-      await using container = await start(tag('http'), { env: { read_timeout: '300ms' } })
+      await using container = await start(tag('go-http'), { env: { read_timeout: '300ms' } })
       const said = await exchange(
         container.port,
         'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc',
@@ -412,7 +416,7 @@ describeDocker('go templates', () => {
       'a handler that %s (%s) fails the build, and says why',
       async (_, contract, handler, args, message) => {
         await using folder = await assemble({ template: 'go', handler: { 'handler.go': handler } })
-        const { code, output } = await tryBuild(folder.path, tag('bad'), { CONTRACT: contract, ...args })
+        const { code, output } = await tryBuild(folder.path, tag('go-bad'), { CONTRACT: contract, ...args })
         expect(code, output).not.toBe(0)
         expect(output).toMatch(message)
       },
@@ -426,11 +430,11 @@ describeDocker('go templates', () => {
         const contract =
           { 'golang-middleware': 'middleware', 'golang-http': 'http', go: 'classic' }[lang] ?? ''
         await using folder = await assemble({ template: 'go', handler: sample(lang) })
-        await folder.write({ 'unique.txt': `${process.pid} ${Date.now()}` })
-        const { code, output } = await tryBuild(folder.path, tag('sample'), { CONTRACT: contract })
+        await folder.write({ 'unique.txt': unique })
+        const { code, output } = await tryBuild(folder.path, tag('go-sample'), { CONTRACT: contract })
         expect(code, output).toBe(0)
         expect(output).toMatch(/ok\s+handler\/function/)
-        await using container = await start(tag('sample'))
+        await using container = await start(tag('go-sample'))
         expect((await container.call({ method: 'POST', body: 'hello' })).body.trim()).toBe('Body: hello')
         const labels = await container.state('{{json .Config.Labels}}')
         expect(labels).toContain('"com.faasdock.template":"go"')
@@ -445,10 +449,10 @@ describeDocker('go templates', () => {
           'package function\n\nimport "testing"\n\nfunc TestIt(t *testing.T) { t.Fatal("as it should") }\n',
       }
       await using folder = await assemble({ template: 'go', handler })
-      const bad = await tryBuild(folder.path, tag('tested'))
+      const bad = await tryBuild(folder.path, tag('go-tested'))
       expect(bad.code).not.toBe(0)
       expect(bad.output).toContain('handler_test.go:5: as it should')
-      const good = await tryBuild(folder.path, tag('tested'), { TEST_ENABLED: 'false' })
+      const good = await tryBuild(folder.path, tag('go-tested'), { TEST_ENABLED: 'false' })
       expect(good.code, good.output).toBe(0)
     })
 
@@ -462,14 +466,14 @@ describeDocker('go templates', () => {
 
     it('takes modules of any name, and downloads nothing again when the handler is edited', async () => {
       await using folder = await assemble({ template: 'go', handler: uuid })
-      const first = await tryBuild(folder.path, tag('modules'), unchecked)
+      const first = await tryBuild(folder.path, tag('go-modules'), unchecked)
       expect(first.code, first.output).toBe(0)
-      await using container = await start(tag('modules'))
+      await using container = await start(tag('go-modules'))
       expect((await container.call()).body).toBe('00000000-0000-0000-0000-000000000000\n')
       // A word of this run: an earlier one may have left a layer of the same content.
-      const edited = uuid['handler.go'].replace('uuid.Nil.String()', `uuid.Nil.String() + "${Date.now()}"`)
+      const edited = uuid['handler.go'].replace('uuid.Nil.String()', `uuid.Nil.String() + "${unique}"`)
       await folder.write({ 'handler.go': edited })
-      const again = await tryBuild(folder.path, tag('modules'), unchecked)
+      const again = await tryBuild(folder.path, tag('go-modules'), unchecked)
       expect(again.code, again.output).toBe(0)
       expect(stepOf(again.output, 'build.sh modules')).toContain('Using cache')
       expect(stepOf(again.output, 'build.sh warm')).toContain('Using cache')
@@ -502,13 +506,13 @@ describeDocker('go templates', () => {
       ],
     ])('takes %s, without a network', async (_, handler, args) => {
       await using folder = await assemble({ template: 'go', handler })
-      const { code, output } = await tryBuild(folder.path, tag('vendored'), {
+      const { code, output } = await tryBuild(folder.path, tag('go-vendored'), {
         ...unchecked,
         ...args,
         GOPROXY: 'off',
       })
       expect(code, output).toBe(0)
-      await using container = await start(tag('vendored'))
+      await using container = await start(tag('go-vendored'))
       expect((await container.call()).body).toBe('vendored\n')
     })
 
@@ -516,9 +520,9 @@ describeDocker('go templates', () => {
       const withBuildKit = await buildKit()
       if (!withBuildKit) throw new Error('no Docker client here can drive BuildKit')
       await using folder = await assemble({ template: 'go', handler: sample('go') })
-      const { code, output } = await withBuildKit(folder.path, tag('buildkit'))
+      const { code, output } = await withBuildKit(folder.path, tag('go-buildkit'))
       expect(code, output).toBe(0)
-      await using container = await start(tag('buildkit'))
+      await using container = await start(tag('go-buildkit'))
       expect((await container.call({ method: 'POST', body: 'x' })).body).toBe('Body: x\n')
     })
 
@@ -542,9 +546,9 @@ describeDocker('go templates', () => {
         CGO_ENABLED: '1',
         ADDITIONAL_PACKAGE: `gcc ${isAlpine === '' ? 'libc6-dev' : 'musl-dev'}`,
       }
-      const { code, output } = await tryBuild(folder.path, tag('cgo'), args)
+      const { code, output } = await tryBuild(folder.path, tag('go-cgo'), args)
       expect(code, output).toBe(0)
-      await using container = await start(tag('cgo'))
+      await using container = await start(tag('go-cgo'))
       expect((await container.call()).body).toBe('42\n')
     })
   })

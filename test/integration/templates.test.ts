@@ -15,7 +15,9 @@ import {
   removeAll,
   repository,
   start,
+  tag,
   tryBuild,
+  unique,
 } from './templates/images.ts'
 import type { Container } from './templates/images.ts'
 import {
@@ -28,9 +30,6 @@ import {
   rawContract,
 } from './templates/node-contract.ts'
 
-/** Different in every run: what the builder still has from an earlier one would hide that nothing ran. */
-const unique = `${String(process.pid)}-${String(Date.now())}`
-const tag = (name: string): string => `faasdock-test-${name}:latest`
 const never = 'module.exports = () => new Promise(() => {})'
 const sample = join(repository, 'samples/mobile')
 

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { cp, mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { dropOptionalMounts } from '../../../src/builder/optional-mounts.ts'
@@ -9,8 +10,12 @@ import { callAt, until } from './call.ts'
 import type { Answer, Call } from './call.ts'
 
 export const repository = join(import.meta.dirname, '../../..')
+/** Different in every run: what the builder still has from an earlier one would hide that nothing ran. */
+export const unique = `${String(process.pid)}-${randomBytes(4).toString('hex')}`
+/** The image of that name that is this run's own, whoever builds one of the same name at the same time. */
+export const tag = (name: string): string => `faasdock-test-${name}-${unique}:latest`
 /** Everything these tests make carries both: the first is everybody's, the second is this run's. */
-const labels = ['com.faasdock.test=1', `com.faasdock.test.run=templates-${String(process.pid)}`] as const
+const labels = ['com.faasdock.test=1', `com.faasdock.test.run=templates-${unique}`] as const
 export const labelFlags = labels.flatMap((label) => ['--label', label])
 
 interface Ended {
@@ -102,7 +107,7 @@ function buildWith(
 export async function buildKit(): Promise<((folder: string, tag: string, more?: readonly string[]) => Promise<Ended>) | undefined> {
   for (const cli of ['docker', '/usr/bin/docker']) {
     const folder = await makeFolder({ Dockerfile: 'FROM scratch\nLABEL a=b\n' })
-    const tried = await buildWith(cli, '1', folder.path, 'faasdock-test-buildkit', {}).catch(() => undefined)
+    const tried = await buildWith(cli, '1', folder.path, tag('buildkit-there'), {}).catch(() => undefined)
     await folder[Symbol.asyncDispose]()
     if (tried?.code === 0) return (path, tag, more) => buildWith(cli, '1', path, tag, {}, more)
   }
