@@ -73,7 +73,7 @@ export async function assembleContext(
 }
 
 /** Where the handler goes: below the template's folder, or at the top for `lang: dockerfile`. `''` is the top. */
-function handlerFolderOf(template: Template): string {
+export function handlerFolderOf(template: Template): string {
   if (isDockerfileLang(template.lang) || template.handlerFolder === '.') return ''
   return template.handlerFolder
 }

@@ -36,6 +36,13 @@ export function parseDockerignore(text: string, file: string): IgnoreRules {
   }
 }
 
+/** Whether a path, or a folder that it is in, is one of `patterns`. */
+export function makeMatcher(patterns: readonly string[]): (path: string) => boolean {
+  if (patterns.length === 0) return () => false
+  const rules = rulesOf([...patterns])
+  return (path) => rules.ignores(path)
+}
+
 function rulesOf(lines: string[]) {
   return createIgnore.default({ ignorecase: false }).add(lines)
 }

@@ -79,7 +79,8 @@ export function createImageBuilder(given: ImageBuilderOptions): Builder {
     // Who waited for another function's build has the image, but not yet under its own name.
     if (!mine) await tagImage(engine, imageId, source.image)
     await sweep(source.name, onOutput)
-    return { image: source.image, imageId, contentHash, cached }
+    const { code } = planned
+    return { image: source.image, imageId, contentHash, ...(code && { codeHash: code.hash }), cached }
   }
 
   /** An image of that content: the named one when it is, else any. */
@@ -124,8 +125,8 @@ export function createImageBuilder(given: ImageBuilderOptions): Builder {
   }
 
   async function fingerprint(source: FunctionSource, options: BuildOptions): Promise<Fingerprint> {
-    const { hash } = await plan(source, options, options.onOutput ?? (() => undefined))
-    return { content: hash, frame: hash }
+    const { hash, frame, code } = await plan(source, options, options.onOutput ?? (() => undefined))
+    return { content: hash, frame, ...(code && { code }) }
   }
 
   return { build, fingerprint, inputs: (source) => inputsOf(source, templates) }

@@ -1,6 +1,7 @@
 import { access, constants, readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import type { BuildOptions, FunctionSource } from '../core/builder.ts'
+import type { Code } from '../core/code.ts'
 import { FaasError } from '../core/errors.ts'
 import { engineFacts } from '../docker/client.ts'
 import type { Engine } from '../docker/client.ts'
@@ -8,11 +9,14 @@ import type { RegistryConfig } from '../docker/registry-config.ts'
 import { resolveBases } from './bases.ts'
 import { contentArgs, platformArgs, proxyArgs } from './build-args.ts'
 import type { BuildMethod } from './build-method.ts'
+import { divide } from './code.ts'
+import type { CodeRules } from './code.ts'
 import { contentHash, FileHashes, hashFiles } from './content-hash.ts'
-import { assembleContext, IMAGE_LAYOUT } from './context.ts'
+import { assembleContext, handlerFolderOf, IMAGE_LAYOUT } from './context.ts'
 import { declaredArgs, declarePlatformArgs } from './dockerfile.ts'
 import { dropOptionalMounts } from './optional-mounts.ts'
 import { makePreferredImages } from './preferred-images.ts'
+import { reloadRules } from './reload-rules.ts'
 import { isDockerfileLang, resolveTemplate } from './template.ts'
 import type { Template } from './template.ts'
 import type { ContextEntry } from './tree.ts'
@@ -24,6 +28,9 @@ type Args = Readonly<Record<string, string>>
 export interface BuildPlan {
   /** Identifies what the image will be. */
   readonly hash: string
+  /** Identifies all of it but `code`. */
+  readonly frame: string
+  readonly code?: Code
   readonly method: BuildMethod
   /** What the engine gets. */
   readonly entries: readonly ContextEntry[]
@@ -88,8 +95,13 @@ export function makePlanner({
       bases,
       secrets: [...Object.keys(secrets), ...(template.mountSsh ? ['ssh'] : [])],
     }
+    const rules = await codeRules(entries, fileHashes, template)
+    const { frame, code } = divide(entries, fileHashes, rules)
+    const hash = contentHash(entries, fileHashes, ingredients)
     const common = {
-      hash: contentHash(entries, fileHashes, ingredients),
+      hash,
+      frame: code === undefined ? hash : contentHash(frame, fileHashes, ingredients),
+      ...(code && { code }),
       method,
       fileHashes,
       secrets,
@@ -103,6 +115,16 @@ export function makePlanner({
       buildArgs: { ...onlyNamed(platform, declaredArgs(dockerfile)), ...buildArgs },
     }
   }
+}
+
+/** What of the context replicas can be given without a build; undefined when nothing is known of it. */
+async function codeRules(
+  entries: readonly ContextEntry[],
+  fileHashes: ReadonlyMap<string, string>,
+  template: Template,
+): Promise<CodeRules | undefined> {
+  if (template.reload === undefined) return undefined
+  return reloadRules(entries, fileHashes, template.reload, handlerFolderOf(template))
 }
 
 /** One Dockerfile serves both builders: what the classic one lacks and a build can do without is taken out. */

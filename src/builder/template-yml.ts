@@ -24,9 +24,34 @@ const templateYmlSchema = z.object({
   languages: optional(z.record(z.string(), z.record(z.string(), scalar).nullable())),
   descriptions: optional(z.record(z.string(), z.string())),
   preferred_images: optional(z.record(z.string(), z.string().min(1))),
+  reload: optional(
+    z.object({
+      way: z.enum(['swap', 'files']),
+      folder: z.string().regex(/^\/[^$]*[^/$]$/, 'must be a folder of the image, absolute'),
+      dependencies: optional(z.literal('npm')),
+      build: optional(z.array(z.string())),
+      absent: optional(z.array(z.string())),
+      sample: optional(z.object({ file: z.string(), like: z.string(), unless: z.array(z.string()) })),
+    }),
+  ),
 })
 
-/** A template.yml, read (contract 5.3), with our own `languages`, `descriptions` and `preferred_images`. */
+/** How a save reaches replicas without a build; patterns are those of a .dockerignore, relative to the handler folder. */
+export interface Reload {
+  readonly way: 'swap' | 'files'
+  /** Where the build puts the handler's files in the image. */
+  readonly folder: string
+  /** Whose manifests the build reads: those take a build. */
+  readonly dependencies?: 'npm'
+  /** What else takes a build: other manifests, and what a process cannot take twice. */
+  readonly build: readonly string[]
+  /** What the build leaves out of the image. */
+  readonly absent: readonly string[]
+  /** A file that the build leaves out where it is `like` one of the template and one of the others is there. */
+  readonly sample?: { readonly file: string; readonly like: string; readonly unless: readonly string[] }
+}
+
+/** A template.yml, read (contract 5.3), with our own `languages`, `descriptions`, `preferred_images` and `reload`. */
 export interface TemplateYml {
   readonly language?: string
   readonly fprocess?: string
@@ -42,6 +67,8 @@ export interface TemplateYml {
   readonly descriptions: ReadonlyMap<string, string>
   /** Build argument → image that it names where that image can be had; the Dockerfile does without otherwise. */
   readonly preferredImages: Readonly<Record<string, string>>
+  /** Absent where the Dockerfile alone has to tell. */
+  readonly reload?: Reload
 }
 
 /**
@@ -77,6 +104,16 @@ export async function readTemplateYml(folder: string): Promise<TemplateYml> {
     languages: new Map(Object.entries(yml.languages ?? {}).map(([lang, args]) => [lang, args ?? {}])),
     descriptions: new Map(Object.entries(yml.descriptions ?? {})),
     preferredImages: yml.preferred_images ?? {},
+    ...(yml.reload && {
+      reload: {
+        way: yml.reload.way,
+        folder: yml.reload.folder,
+        ...(yml.reload.dependencies && { dependencies: yml.reload.dependencies }),
+        build: yml.reload.build ?? [],
+        absent: yml.reload.absent ?? [],
+        ...(yml.reload.sample && { sample: yml.reload.sample }),
+      },
+    }),
   }
 }
 
@@ -95,7 +132,7 @@ function bad(file: string, mistakes: readonly string[], cause?: unknown): FaasEr
     remedy:
       'Correct it; it may have language, fprocess, welcome_message, handler_folder (texts), mount_ssh (true or false), ' +
       'build_options (a list of name and packages), languages (lang: build arguments), descriptions (lang: ' +
-      'text) and preferred_images (build argument: image).',
+      'text), preferred_images (build argument: image) and reload (way, folder, dependencies, build, absent, sample).',
     cause,
   })
 }

@@ -2,7 +2,10 @@
 export interface Code {
   /** Identifies the files: their paths, modes and contents. Equal hashes are equal code. */
   readonly hash: string
-  /** `swap`: into the running process (docs/runtime.md). `files`: into a replica before its process starts. */
+  /**
+   * `swap`: into the running process (docs/runtime.md). `files`: into a replica before its process starts; what the
+   * image's code has and this has not would stay there, so a file that goes takes a build.
+   */
   readonly way: 'swap' | 'files'
   /** Where they are in the image, absolute, with `/`. */
   readonly folder: string

@@ -1,0 +1,91 @@
+import { createHash } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { posix } from 'node:path'
+import type { Code, CodeFile } from '../core/code.ts'
+import { FaasError } from '../core/errors.ts'
+import type { ContextEntry, FileEntry } from './tree.ts'
+
+/** More than this is put into no running process: it is what our runtimes take. Bytes. */
+const MAX_CODE_BYTES = 64 * 2 ** 20
+
+/** What of a build context is code, and where it goes. */
+export interface CodeRules {
+  readonly way: Code['way']
+  /** In the image, absolute. */
+  readonly folder: string
+  /**
+   * Where a file of the context is in the image, relative to `folder`. Undefined for what takes a build; none for what
+   * is not in the image and does not decide what is.
+   */
+  readonly placesOf: (entry: FileEntry) => readonly string[] | undefined
+}
+
+/** A build context, divided. */
+export interface Divided {
+  /** What makes the image, but for its code. */
+  readonly frame: readonly ContextEntry[]
+  readonly code?: Code
+}
+
+/** Divides a context into what replicas can be given without a build, and the rest. */
+export function divide(
+  entries: readonly ContextEntry[],
+  fileHashes: ReadonlyMap<string, string>,
+  rules: CodeRules | undefined,
+): Divided {
+  if (rules === undefined) return { frame: entries }
+  const placed = new Map<string, FileEntry>()
+  const left = new Set<string>()
+  let bytes = 0
+  for (const entry of entries) {
+    const places = entry.kind === 'file' ? rules.placesOf(entry) : undefined
+    if (places === undefined || entry.kind !== 'file') continue
+    left.add(entry.path)
+    for (let at = posix.dirname(entry.path); at !== '.' && !left.has(at); at = posix.dirname(at)) left.add(at)
+    if (places.length > 0) bytes += entry.stamp.size
+    for (const place of places) placed.set(place, entry)
+  }
+  if (placed.size === 0 || bytes > MAX_CODE_BYTES) return { frame: entries }
+  const frame = entries.filter(({ path }) => !left.has(path))
+  return { frame, code: codeOf(placed, fileHashes, rules) }
+}
+
+function codeOf(
+  placed: ReadonlyMap<string, FileEntry>,
+  fileHashes: ReadonlyMap<string, string>,
+  { way, folder }: CodeRules,
+): Code {
+  const files = new Map<string, CodeFile>()
+  const all = createHash('sha256')
+  for (const [path, entry] of [...placed].sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0))) {
+    const hash = fileHashes.get(entry.path)
+    if (hash === undefined) throw new Error(`${entry.path} was not hashed`)
+    files.set(path, codeFile(entry, hash))
+    all.update(`${JSON.stringify([path, entry.mode, hash])}\n`)
+  }
+  return { hash: all.digest('hex'), way, folder, files }
+}
+
+function codeFile({ file, mode, stamp }: FileEntry, hash: string): CodeFile {
+  return { hash, mode, size: stamp.size, source: file, read: (signal) => readAsHashed(file, hash, signal) }
+}
+
+/** A file whose content is still what was hashed. FILE_NOT_READABLE otherwise: another save is on its way. */
+async function readAsHashed(file: string, hash: string, signal: AbortSignal): Promise<Uint8Array> {
+  signal.throwIfAborted()
+  const content = await readFile(file, { signal }).catch((error: unknown) => {
+    signal.throwIfAborted()
+    throw notAsHashed(file, `cannot be read: ${(error as Error).message}`, error)
+  })
+  if (createHash('sha256').update(content).digest('hex') === hash) return content
+  throw notAsHashed(file, 'was changed meanwhile')
+}
+
+function notAsHashed(file: string, what: string, cause?: unknown): FaasError {
+  return new FaasError('FILE_NOT_READABLE', {
+    message: `${file} should go into a function that runs but ${what}`,
+    remedy:
+      'Nothing, if you have just saved or removed it: the new state is taken next. Otherwise check its permissions.',
+    cause,
+  })
+}

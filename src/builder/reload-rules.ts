@@ -1,0 +1,58 @@
+import { readFile } from 'node:fs/promises'
+import { posix } from 'node:path'
+import type { CodeRules } from './code.ts'
+import { makeMatcher } from './dockerignore.ts'
+import { npmReads } from './npm-manifests.ts'
+import type { Reload } from './template-yml.ts'
+import type { ContextEntry, FileEntry } from './tree.ts'
+
+/** What of a context is code where the template says so itself. `handlerFolder` is relative to the context. */
+export async function reloadRules(
+  entries: readonly ContextEntry[],
+  fileHashes: ReadonlyMap<string, string>,
+  reload: Reload,
+  handlerFolder: string,
+): Promise<CodeRules> {
+  const files = new Map<string, FileEntry>()
+  for (const entry of entries) {
+    const path = posix.relative(handlerFolder, entry.path)
+    if (entry.kind === 'file' && path !== '' && !path.startsWith('../')) files.set(path, entry)
+  }
+  const npm =
+    reload.dependencies === 'npm'
+      ? await npmReads([...files.keys()], (path) => readManifest(files.get(path)))
+      : undefined
+  const takesBuild = makeMatcher(reload.build)
+  const isAbsent = makeMatcher(reload.absent)
+  return {
+    way: reload.way,
+    folder: reload.folder,
+    placesOf: (entry) => {
+      const path = posix.relative(handlerFolder, entry.path)
+      if (path.startsWith('../')) return undefined
+      if (isAbsent(path) || npm?.replaces(path) === true || isDroppedSample(path)) return []
+      const installed = npm !== undefined && path.split('/').includes('node_modules')
+      return installed || takesBuild(path) || npm?.reads(path) === true ? undefined : [path]
+    },
+  }
+
+  /** Also where the developer has the very same one, as a build cannot tell that from the template's. */
+  function isDroppedSample(path: string): boolean {
+    const { sample } = reload
+    return (
+      sample?.file === path &&
+      sample.unless.some((other) => files.has(other)) &&
+      fileHashes.get(posix.join(handlerFolder, path)) === fileHashes.get(sample.like)
+    )
+  }
+}
+
+async function readManifest(entry: FileEntry | undefined): Promise<object | null | undefined> {
+  if (entry === undefined) return undefined
+  try {
+    const found: unknown = JSON.parse(await readFile(entry.file, 'utf8'))
+    return typeof found === 'object' ? found : null
+  } catch {
+    return null
+  }
+}
