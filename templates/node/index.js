@@ -377,6 +377,9 @@ function inflated(req) {
   return req.pipe(make[encoding]())
 }
 
+/** Somebody may be at a breakpoint: what ran out meanwhile did not run out for the function. */
+const isDebugged = () => require('./debugger').isOpen()
+
 function sayTooSlow(call) {
   call.res.setHeader('Connection', 'close')
   sayPlain(call, 408, `the request was not read within its read_timeout of ${settings.readTimeout.text}`, true)
@@ -387,11 +390,13 @@ function passOver(call) {
   const req = call.req
   req.resume()
   if (settings.readTimeout.ms === 0) return
-  const timer = setTimeout(() => {
-    if (call.answered || call.over) req.socket.destroy()
-    else sayTooSlow(call)
-  }, settings.readTimeout.ms)
+  let timer = setTimeout(tooSlow, settings.readTimeout.ms)
   const stop = () => clearTimeout(timer)
+  function tooSlow() {
+    if (isDebugged()) timer = setTimeout(tooSlow, settings.readTimeout.ms)
+    else if (call.answered || call.over) req.socket.destroy()
+    else sayTooSlow(call)
+  }
   req.on('end', stop)
   req.on('aborted', stop)
 }
@@ -708,6 +713,10 @@ function callLimit(req) {
 }
 
 function overLimit(call, limit) {
+  if (isDebugged()) {
+    call.limitTimer = setTimeout(overLimit, limit.ms, call, limit)
+    return
+  }
   if (call.answered) {
     // A caller that does not read its answer; write_timeout is what bounds that.
     call.res.destroy ? call.res.destroy() : call.req.socket.destroy()
@@ -792,7 +801,11 @@ function serve(req, res) {
     refuse(call, new Refusal(415, `unsupported charset "${charset.toUpperCase()}"`))
     return
   }
-  if (settings.readTimeout.ms > 0) call.readTimer = setTimeout(() => sayTooSlow(call), settings.readTimeout.ms)
+  const overRead = () => {
+    if (isDebugged()) call.readTimer = setTimeout(overRead, settings.readTimeout.ms)
+    else sayTooSlow(call)
+  }
+  if (settings.readTimeout.ms > 0) call.readTimer = setTimeout(overRead, settings.readTimeout.ms)
   readBody(req, parser.limit, (error, bytes) => {
     clearTimeout(call.readTimer)
     if (call.answered) return
@@ -859,6 +872,10 @@ function onRequest(req, res) {
   }
   if (pathname === '/_/generation' && swap !== undefined && swap.knows(req)) {
     swap.answer(req, res)
+    return
+  }
+  if (pathname === '/_/debugger' && swap !== undefined && swap.knows(req)) {
+    require('./debugger').answer(req, res)
     return
   }
   if (pathname !== '/_/ready') {

@@ -119,11 +119,17 @@ function createSwap(parts) {
     const query = next.place === folder && hooks !== 'none' ? `?generation=${next.number}` : ''
     return new Promise((resolve, reject) => {
       next.fail = reject
-      const limit = setTimeout(() => {
+      const tooLong = () => {
+        // A breakpoint at the top of a module takes as long as somebody looks at it.
+        if (require('./debugger').isOpen()) {
+          limit = setTimeout(tooLong, loadLimit)
+          return
+        }
         const error = new Error(`the handler is not loaded after ${loadLimit / 1000} s: a top-level await never ends`)
         error.handlerFile = found.file
         reject(error)
-      }, loadLimit)
+      }
+      let limit = setTimeout(tooLong, loadLimit)
       Promise.resolve(generations.run(next, loadHandler, found, query))
         .then(resolve, reject)
         .then(() => clearTimeout(limit))

@@ -24,6 +24,7 @@ from waitress.task import ThreadedTaskDispatcher
 
 from . import belongings, modules
 from .contracts import make_contract
+from .debugger import debugger
 from .generation import Generation
 from .log import PrefixedStream, log, write
 from .metrics import metrics_application
@@ -31,7 +32,7 @@ from .settings import CONTRACT, HOME, READ_TIMEOUT, WRITE_TIMEOUT, flag, whole_n
 from .watchdog import Ended, Watchdog
 
 
-OWN_PATHS = ("/_/health", "/_/ready", "/_/generation")
+OWN_PATHS = ("/_/health", "/_/ready", "/_/generation", "/_/debugger")
 
 
 class GrowingDispatcher(ThreadedTaskDispatcher):
@@ -41,6 +42,11 @@ class GrowingDispatcher(ThreadedTaskDispatcher):
         super().__init__()
         self._most = most
         self.set_thread_count(1)
+
+    def start_new_thread(self, target, thread_no):
+        thread = threading.Thread(target=target, name=f"waitress-{thread_no}", args=(thread_no,), daemon=True)
+        thread.pydev_do_not_trace = True  # a debugger must not hold what serves others
+        thread.start()
 
     def add_task(self, task):
         if len(self.threads) < self._most and self.active_count + len(self.queue) >= len(self.threads):
@@ -87,7 +93,7 @@ def watch_reads(server):
         cleanup(now)
         latest = time.monotonic() - READ_TIMEOUT.seconds
         for channel in list(server.active_channels.values()):
-            if channel.request is not None and 0 < channel.began < latest:
+            if channel.request is not None and 0 < channel.began < latest and not debugger.is_open():
                 log(f"a request was not read within its read_timeout of {READ_TIMEOUT.text}")
                 channel.will_close = True
 
@@ -171,7 +177,7 @@ class Loader:
         with contextlib.suppress(BlockingIOError):  # full: it rings already
             os.write(self._rung, b"!")
         # Interrupting it takes a moment, and code in C may not let itself be interrupted.
-        if not load.done.wait(modules.LOAD_LIMIT + 1) and load.give_up():
+        if not debugger.waited(load.done.wait, modules.LOAD_LIMIT + 1) and load.give_up():
             raise modules.LoadFailed(f"the handler did not load within {modules.LOAD_LIMIT:g} s")
         load.done.wait()
         if isinstance(load.result, BaseException):

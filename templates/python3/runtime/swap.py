@@ -9,11 +9,14 @@ import threading
 import time
 
 from . import modules
+from .debugger import PATH as DEBUGGER_PATH
+from .debugger import debugger
 from .log import log
 from .settings import FOLDER, HOME
 
 LARGEST = 64 * 1024 * 1024
 PATH = "/_/generation"
+PATHS = (PATH, DEBUGGER_PATH)
 STATE = os.path.join(HOME, ".generation")
 STAGING = ".swap"
 BEFORE = "before.json"
@@ -41,7 +44,7 @@ class Swap:
         self.hash = stored()[1]
 
     def is_asked(self, environ):
-        if environ["PATH_INFO"] != PATH or "HTTP_X_FAASDOCK_TOKEN" not in environ:
+        if environ["PATH_INFO"] not in PATHS or "HTTP_X_FAASDOCK_TOKEN" not in environ:
             return False
         from hmac import compare_digest
 
@@ -49,6 +52,8 @@ class Swap:
 
     def answer(self, environ):
         """Status and body of one of our own calls."""
+        if environ["PATH_INFO"] == DEBUGGER_PATH:
+            return debugger.answer(environ)
         method = environ["REQUEST_METHOD"]
         if method == "GET":
             return 200, self.told()

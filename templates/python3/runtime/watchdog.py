@@ -9,6 +9,7 @@ import traceback
 from http import HTTPStatus
 
 from . import belongings
+from .debugger import debugger
 from .log import human_size, log, write
 from .metrics import Metrics
 from .settings import CONTRACT, EXEC_TIMEOUT, LOG_CALL_ID, MAX_INFLIGHT, READY_PATH, WRITE_TIMEOUT, Limit, flag, go_duration
@@ -148,7 +149,7 @@ class Watchdog:
         outcome = workers.start(work, context)
         self._outcomes.add(outcome)
         try:
-            return outcome if outcome.wait(seconds) else None
+            return outcome if debugger.waited(outcome.wait, seconds) else None
         finally:
             self._outcomes.discard(outcome)
 
