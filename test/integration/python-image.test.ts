@@ -199,6 +199,7 @@ describeDocker('the image of a Python function', () => {
           /File "b\.py", line 2/,
         ],
         ['the package', { 'handler.py': echo, '__init__.py': broken }, /File "__init__\.py", line 2/],
+        ['a NUL byte', { 'handler.py': `${echo}\0\n` }, /File "handler\.py"[\s\S]*null bytes/],
         ['what only the compiler sees', { 'handler.py': `${echo}return 1\n` }, /File "handler\.py", line 3/],
       ])('fails in %s, with file and line', async ([, files, message], context) => {
         const { code, output } = await outcome(files, context)
