@@ -51,6 +51,7 @@ const EXIT_CODES: Readonly<Record<ErrorCode, number>> = {
   QUEUE_UNAVAILABLE: EXIT.failed,
   CALL_NOT_FOUND: EXIT.failed,
   CALL_ENDED: EXIT.failed,
+  DEBUGGER_UNAVAILABLE: EXIT.failed,
   ENGINE_NOT_FOUND: EXIT.noEngine,
   ENGINE_FAILED: EXIT.failed,
   SETUP_FAILED: EXIT.failed,
