@@ -1,3 +1,4 @@
+import type { DebugConnection, DebugTarget } from './debug.ts'
 import type { FunctionRef, Revision } from './function.ts'
 
 /** Runs functions. What each comment promises, test/contract/provider.contract.ts tests. */
@@ -41,6 +42,14 @@ export interface Provider extends AsyncDisposable {
   watch(onEvent: (event: ProviderEvent) => void): Disposable
   /** A secret has a new value: resolves once every replica that has the secret has it. */
   secretChanged(namespace: string, name: string): Promise<void>
+  /** What of a revision can be debugged; undefined for what has no debugger, and while its image is not there. */
+  debugTarget(revision: Revision): Promise<DebugTarget | undefined>
+  /**
+   * Connects a debugger to a replica that is ready, in the process that runs. Until the connection is disposed, and a moment
+   * longer, the function's calls go to that replica, and nothing here ends one because of the time it takes.
+   * FUNCTION_NOT_READY, DEBUGGER_UNAVAILABLE.
+   */
+  debug(revision: Revision): Promise<DebugConnection>
   /** Measured use of all replicas of the function. */
   usage(fn: FunctionRef): Promise<Usage>
   /**
@@ -78,6 +87,8 @@ export interface Lease extends Disposable {
   readonly revision: string
   /** In the replica's first seconds, when what answers for a function may be up before the function (contract 2.7). */
   readonly isNew?: boolean
+  /** Somebody may stand at a breakpoint there: nothing takes too long. May change while the lease lasts. */
+  readonly isDebugged?: boolean
 }
 
 export type ProviderEvent =

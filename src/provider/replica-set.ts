@@ -35,6 +35,8 @@ export class ReplicaSet {
   #serving: Group | undefined
   /** A revision on its way: it is in nobody's path yet. */
   #coming: Group | undefined
+  /** The replica that a debugger was connected to last. */
+  #debugged: Replica | undefined
   /** Removals that go on behind the caller's back. */
   readonly #leaving = new Set<Promise<void>>()
 
@@ -78,12 +80,24 @@ export class ReplicaSet {
   lease(): Lease | undefined {
     const replicas = this.#serving?.replicas
     if (replicas === undefined) return undefined
+    const debugged = this.#debugged
+    if (debugged?.isDebugged === true && debugged.isReady && !debugged.isDead && replicas.includes(debugged))
+      return debugged.lease(this.#options.clock.now())
     let best: Replica | undefined
     for (const replica of replicas) {
       if (replica.isReady && !replica.isDead && (best === undefined || replica.inFlight < best.inFlight))
         best = replica
     }
     return best?.lease(this.#options.clock.now())
+  }
+
+  /** A ready replica for a debugger, which gets all calls until it is disposed: the one that has one already, if any. */
+  debug(): (Disposable & { readonly started: StartedReplica }) | undefined {
+    const replicas = (this.#serving?.replicas ?? []).filter(({ isReady, isDead }) => isReady && !isDead)
+    const replica = replicas.find(({ isDebugged }) => isDebugged) ?? replicas[0]
+    if (!replica) return undefined
+    this.#debugged = replica
+    return Object.assign(replica.debug(), { started: replica.started })
   }
 
   /** See Provider.deploy. */

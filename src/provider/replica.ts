@@ -37,6 +37,7 @@ export class Replica {
   readyAt = -Infinity
   /** It ended by itself; whoever waits for it should stop waiting. */
   isDead = false
+  #debuggers = 0
   #inFlight = 0
   #onIdle: (() => void) | undefined
 
@@ -53,6 +54,23 @@ export class Replica {
     return this.#inFlight
   }
 
+  /** Whether a debugger is connected to it. */
+  get isDebugged(): boolean {
+    return this.#debuggers > 0
+  }
+
+  /** Counts a debugger in; disposing what it gives, out again. */
+  debug(): Disposable {
+    this.#debuggers++
+    let isOver = false
+    return {
+      [Symbol.dispose]: () => {
+        if (!isOver) this.#debuggers--
+        isOver = true
+      },
+    }
+  }
+
   lease(now: number): Lease {
     this.#inFlight++
     return new ReplicaLease(this, now - this.readyAt < NEW_FOR_MS, () => {
@@ -61,11 +79,15 @@ export class Replica {
     })
   }
 
-  /** Resolves when nothing is in flight, or after `limitMs`. */
+  /** Resolves when nothing is in flight, or after `limitMs` in which nobody debugged it. */
   drained(clock: Clock, limitMs: number): Promise<void> {
     if (this.#inFlight === 0) return Promise.resolve()
     return new Promise((resolve) => {
-      const limit = clock.after(limitMs, resolve)
+      const over = (): void => {
+        if (this.isDebugged) limit = clock.after(limitMs, over)
+        else resolve()
+      }
+      let limit = clock.after(limitMs, over)
       this.#onIdle = () => {
         limit[Symbol.dispose]()
         resolve()
@@ -79,6 +101,7 @@ class ReplicaLease implements Lease {
   readonly origin: string
   readonly revision: string
   readonly isNew: boolean
+  readonly #replica: Replica
   #end: (() => void) | undefined
 
   constructor(replica: Replica, isNew: boolean, end: () => void) {
@@ -86,7 +109,12 @@ class ReplicaLease implements Lease {
     this.replica = replica.id
     this.origin = replica.started.origin
     this.revision = replica.revision
+    this.#replica = replica
     this.#end = end
+  }
+
+  get isDebugged(): boolean {
+    return this.#replica.isDebugged
   }
 
   [Symbol.dispose](): void {

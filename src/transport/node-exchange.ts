@@ -2,6 +2,7 @@ import { request as httpRequest } from 'node:http'
 import type { ClientRequest, IncomingMessage } from 'node:http'
 import type { Duplex, Writable } from 'node:stream'
 import type { InvocationRequest, ResponseSink } from '../core/invocation.ts'
+import type { Lease } from '../core/provider.ts'
 import { answerTimeout } from './failures.ts'
 
 /** Heads of answers may be this long, as those of requests. */
@@ -15,6 +16,7 @@ const CONTINUE_LIMIT_MS = 1000
  * `onOver` is told once how it ended; `wasSent` is false when no replica can have seen anything of it.
  */
 export class NodeExchange {
+  readonly #lease: Lease
   readonly #request: InvocationRequest
   readonly #sink: ResponseSink
   readonly #limitMs: number
@@ -30,17 +32,18 @@ export class NodeExchange {
   #isOver = false
 
   constructor(
-    origin: string,
+    lease: Lease,
     request: InvocationRequest,
     sink: ResponseSink,
     limitMs: number,
     onOver: (error: Error | undefined, wasSent: boolean) => void,
   ) {
+    this.#lease = lease
     this.#request = request
     this.#sink = sink
     this.#limitMs = limitMs
     this.#onOver = onOver
-    const { hostname, port, host } = new URL(origin)
+    const { hostname, port, host } = new URL(lease.origin)
     this.#http = httpRequest({
       host: hostname.replace(/^\[(.*)\]$/, '$1'),
       port: Number(port === '' ? 80 : port),
@@ -199,7 +202,12 @@ export class NodeExchange {
 
   /** It is the replica's turn. */
   #waitForAnswer(): void {
-    if (!this.#isAnswered) this.#waitAtMost(this.#limitMs, () => answerTimeout(this.#limitMs))
+    if (this.#isAnswered) return
+    this.#waitAtMost(this.#limitMs, () => {
+      if (this.#lease.isDebugged !== true) return answerTimeout(this.#limitMs)
+      this.#waitForAnswer()
+      return undefined
+    })
   }
 
   #waitAtMost(ms: number, then: () => Error | undefined): void {

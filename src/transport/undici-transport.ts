@@ -82,6 +82,7 @@ export class UndiciTransport implements Transport {
       method: request.method,
       headers: request.headers as string[],
       body: request.body as Readable | Uint8Array | null,
+      ...(lease.isDebugged === true && { headersTimeout: 0 }),
     }
     try {
       this.#pool(lease).dispatch(options, exchange as unknown as Dispatcher.DispatchHandler)
@@ -99,7 +100,7 @@ export class UndiciTransport implements Transport {
     fail: (error: Error, wasSent: boolean) => void,
   ): void {
     const { answerTimeoutMs } = this.#options
-    const exchange = new NodeExchange(lease.origin, request, sink, answerTimeoutMs, (error, wasSent) => {
+    const exchange = new NodeExchange(lease, request, sink, answerTimeoutMs, (error, wasSent) => {
       this.#unusual.delete(exchange)
       signal.removeEventListener('abort', onAbort)
       if (error) fail(error, wasSent)

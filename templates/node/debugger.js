@@ -23,12 +23,12 @@ function openPort() {
 const isOpen = () => openPort() !== undefined
 
 function say(res, status, body) {
-  const text = JSON.stringify(body)
+  const text = JSON.stringify(Object.assign({ language: 'node' }, body))
   res.writeHead(status, { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(text) })
   res.end(text)
 }
 
-const state = () => Object.assign({ language: 'node' }, isOpen() ? { port: openPort() } : {})
+const state = () => (isOpen() ? { port: openPort() } : {})
 
 /** Opens it on the container's own loopback: whoever is in the container is let in, and nobody else gets there. */
 function open(res, port) {
@@ -45,7 +45,7 @@ function open(res, port) {
 function close(res) {
   // After the answer: it waits for connections that are about to end, and nobody should wait for that.
   res.on('finish', () => setImmediate(() => isOpen() && inspector().close()))
-  say(res, 200, { language: 'node' })
+  say(res, 200, {})
 }
 
 function put(req, res) {

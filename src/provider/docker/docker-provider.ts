@@ -5,6 +5,7 @@ import { FaasError } from '../../core/errors.ts'
 import type { FunctionRef, Revision } from '../../core/function.ts'
 import { formatRef } from '../../core/function.ts'
 import { systemClock } from '../../core/clock.ts'
+import type { DebugConnection, DebugTarget } from '../../core/debug.ts'
 import type { Log } from '../../core/log.ts'
 import type {
   ActualFunction,
@@ -31,9 +32,11 @@ import type { InstanceNetwork } from '../../docker/networks.ts'
 import { ensureNetwork, removeNetwork } from '../../docker/networks.ts'
 import { UsageMeter } from '../../docker/usage.ts'
 import { removeUnusedVolumes } from '../../docker/volumes.ts'
+import { noDebugger, notReady } from '../no-debugger.ts'
 import { ReplicaSet } from '../replica-set.ts'
 import { unmetConstraint } from './constraints.ts'
 import { FUNCTION_PORT, GATEWAY_NAMES } from './container-plan.ts'
+import { Debuggers } from './debuggers.ts'
 import { describeEnd, DockerHost, originOf } from './docker-host.ts'
 import { FunctionLogs } from './function-logs.ts'
 import { LogArchive } from './log-archive.ts'
@@ -55,6 +58,8 @@ export interface DockerProviderOptions {
   readonly forcePublish?: boolean
   /** Image with a `node` command, for the relay that is needed where functions cannot reach this host's gateway. */
   readonly relayImage: string
+  /** The wheel of debugpy, for Python functions that do not bring it along. DEBUGGER_UNAVAILABLE. */
+  readonly debugpy?: () => Promise<Uint8Array>
   /** Logins for private registries. */
   readonly registryConfig: () => Promise<RegistryConfig>
   readonly log: Log
@@ -80,6 +85,15 @@ export async function createDockerProvider(options: DockerProviderOptions): Prom
 
 function networkLabels({ dataDir }: DockerProviderOptions): Record<string, string> {
   return { [LABEL.dataDir]: dataDir, [LABEL.host]: hostname() }
+}
+
+function noDebugpy(): Promise<never> {
+  return Promise.reject(
+    new FaasError('DEBUGGER_UNAVAILABLE', {
+      message: 'debugpy, the debugger of Python, is not in the function',
+      remedy: "Add debugpy to the function's requirements.txt.",
+    }),
+  )
 }
 
 /** Our container bears the gateway's names, so nobody else can. */
@@ -108,6 +122,7 @@ export class DockerProvider implements Provider {
   readonly #archive: LogArchive
   readonly #logs: FunctionLogs
   readonly #usage: UsageMeter
+  readonly #debuggers: Debuggers
   /** Everything goes, and nobody will ask what it wrote. */
   #isEnding = false
   /** Calls may come in before it is known what an earlier run left: what they ask for waits until it is. */
@@ -129,6 +144,7 @@ export class DockerProvider implements Provider {
     this.#archive = new LogArchive(join(dataDir, 'logs'))
     this.#logs = new FunctionLogs({ engine, instance, archive: this.#archive })
     this.#usage = new UsageMeter(engine)
+    this.#debuggers = new Debuggers({ engine, debugpy: options.debugpy ?? noDebugpy })
     this.#host = new DockerHost({
       engine,
       startTimeoutMs: options.startTimeoutMs,
@@ -319,6 +335,18 @@ export class DockerProvider implements Provider {
     return this.#usage.measure(this.#sets.get(formatRef(fn))?.replicaIds() ?? [])
   }
 
+  debugTarget(revision: Revision): Promise<DebugTarget | undefined> {
+    return this.#debuggers.target(revision)
+  }
+
+  async debug(revision: Revision): Promise<DebugConnection> {
+    const target = await this.#debuggers.target(revision)
+    if (!target) throw noDebugger(revision.spec)
+    const held = this.#sets.get(formatRef(revision.spec))?.debug()
+    if (!held) throw notReady(revision.spec)
+    return this.#debuggers.connect(held, target.language)
+  }
+
   watch(onEvent: (event: ProviderEvent) => void): Disposable {
     this.#watchers.add(onEvent)
     return { [Symbol.dispose]: () => void this.#watchers.delete(onEvent) }
@@ -336,6 +364,7 @@ export class DockerProvider implements Provider {
   /** Lets go of the engine; replicas run on and can be adopted. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopped.abort(new FaasError('STOPPING', { message: 'the provider stops', remedy: 'Start again.' }))
+    await this.#debuggers[Symbol.asyncDispose]()
     await Promise.all([...this.#sets.values()].map((set) => set.settled()))
   }
 

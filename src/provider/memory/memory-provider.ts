@@ -2,8 +2,10 @@ import type { Server } from 'node:http'
 import { createServer } from 'node:http'
 import type { RequestListener } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { systemClock } from '../../core/clock.ts'
 import type { Clock } from '../../core/clock.ts'
+import type { DebugConnection, DebugTarget } from '../../core/debug.ts'
 import { FaasError } from '../../core/errors.ts'
 import type { FunctionRef, Revision } from '../../core/function.ts'
 import { formatRef } from '../../core/function.ts'
@@ -18,6 +20,7 @@ import type {
   Usage,
 } from '../../core/provider.ts'
 import type { ReplicaHost, StartedReplica } from '../replica.ts'
+import { noDebugger, notReady } from '../no-debugger.ts'
 import { ReplicaSet } from '../replica-set.ts'
 
 /** What a replica of an image does. `log` writes a line to the function's log. */
@@ -27,6 +30,7 @@ export interface MemoryImage {
   readonly prepare?: (server: Server, revision: Revision) => void
   /** Resolves when it answers; rejects when it never will. At once by default. */
   readonly start?: (revision: Revision, signal: AbortSignal) => Promise<void>
+  readonly debugger?: DebugTarget & { readonly connect: (replica: string) => Duplex }
 }
 
 export interface MemoryProviderOptions {
@@ -153,6 +157,26 @@ export class MemoryProvider implements Provider {
 
   usage(): Promise<Usage> {
     return Promise.resolve({ cpuMillis: 0, memoryBytes: 0 })
+  }
+
+  debugTarget({ spec }: Revision): Promise<DebugTarget | undefined> {
+    const found = this.#options.images[spec.image]?.debugger
+    return Promise.resolve(found && { language: found.language, folder: found.folder })
+  }
+
+  debug({ spec }: Revision): Promise<DebugConnection> {
+    return Promise.resolve().then(() => {
+      const found = this.#options.images[spec.image]?.debugger
+      if (!found) throw noDebugger(spec)
+      const held = this.#sets.get(formatRef(spec))?.debug()
+      if (!held) throw notReady(spec)
+      const stream = found.connect(held.started.id)
+      const leave = (): void => {
+        stream.destroy()
+        held[Symbol.dispose]()
+      }
+      return { stream, [Symbol.dispose]: leave }
+    })
   }
 
   watch(onEvent: (event: ProviderEvent) => void): Disposable {

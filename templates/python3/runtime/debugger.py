@@ -30,20 +30,23 @@ class Debugger:
 
     def answer(self, environ):
         """Status and body of a call of the route."""
+        status, body = self._answer(environ)
+        return status, {"language": "python", **body}
+
+    def _answer(self, environ):
         method = environ["REQUEST_METHOD"]
         if method == "GET":
             return 200, self._told()
         if method == "DELETE":
             self._is_open = False
-            return 200, {"language": "python"}
+            return 200, {}
         if method != "PUT":
             return 405, {"message": f"{method} {PATH} is nothing: GET, PUT and DELETE are"}
         with self._lock:
             return self._open(environ)
 
     def _told(self):
-        told = {"language": "python"}
-        return {**told, "port": self._port} if self._is_open else told
+        return {"port": self._port} if self._is_open else {}
 
     def _open(self, environ):
         if int(environ.get("CONTENT_LENGTH") or 0) > LARGEST:
