@@ -8,6 +8,8 @@ import type { ContextEntry, FileEntry } from './tree.ts'
 /** More than this is put into no running process: it is what our runtimes take. Bytes. */
 const MAX_CODE_BYTES = 64 * 2 ** 20
 
+const NOTHING = Buffer.alloc(0)
+
 /** What of a build context is code, and where it goes. */
 export interface CodeRules {
   readonly way: Code['way']
@@ -47,7 +49,19 @@ export function divide(
   }
   if (placed.size === 0 || bytes > MAX_CODE_BYTES) return { frame: entries }
   const frame = entries.filter(({ path }) => !left.has(path))
-  return { frame, code: codeOf(placed, fileHashes, rules) }
+  return { frame: [...frame, ...programs(placed, rules)], code: codeOf(placed, fileHashes, rules) }
+}
+
+/**
+ * A running process is given contents, and a file keeps its mode or is born without the right to be run. So which files
+ * are programs belongs to the frame, as if each were beside the context.
+ */
+function programs(placed: ReadonlyMap<string, FileEntry>, { way }: CodeRules): readonly ContextEntry[] {
+  if (way !== 'swap') return []
+  return [...placed]
+    .filter(([, { mode }]) => (mode & 0o111) !== 0)
+    .map(([path]) => ({ kind: 'text', path: `../${path}`, mode: 0o755, content: NOTHING }) as const)
+    .sort((a, b) => (a.path < b.path ? -1 : 1))
 }
 
 function codeOf(

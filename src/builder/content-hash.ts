@@ -8,8 +8,11 @@ import type { ContextEntry, FileEntry, FileStamp } from './tree.ts'
 const FILES_AT_ONCE = 8
 /** Remembered files; the oldest are forgotten first. */
 const MAX_REMEMBERED = 200_000
-/** A file changed this recently may change again within the same tick of its file system's clock: not remembered. */
-const SETTLED_MS = 2000
+/**
+ * A file changed this recently may change again within the same tick of its file system's clock: not remembered. Clocks
+ * that tell parts of a second tick at least a hundred times in one; others (FAT, some network mounts) every two seconds.
+ */
+const SETTLED_MS = { fine: 50, coarse: 2000 } as const
 
 /** Hex SHA-256 of files, remembered between builds by path, size, times and inode. */
 export class FileHashes {
@@ -29,15 +32,18 @@ export class FileHashes {
     return this.#limit(async () => {
       signal?.throwIfAborted()
       this.#reads++
+      const began = Date.now()
       const hash = await hashFile(entry, signal)
-      this.#remember(entry, hash)
+      this.#remember(entry, hash, began)
       return hash
     })
   }
 
-  #remember({ file, stamp }: FileEntry, hash: string): void {
+  #remember({ file, stamp }: FileEntry, hash: string, began: number): void {
     this.#known.delete(file)
-    if (Number(stamp.mtimeNs / 1_000_000n) > Date.now() - SETTLED_MS) return
+    const isFine = stamp.mtimeNs % 1_000_000_000n !== 0n
+    const settled = isFine ? SETTLED_MS.fine : SETTLED_MS.coarse
+    if (Number(stamp.mtimeNs / 1_000_000n) > began - settled) return
     this.#known.set(file, { stamp, hash })
     const [oldest] = this.#known.keys()
     if (this.#known.size > MAX_REMEMBERED && oldest !== undefined) this.#known.delete(oldest)

@@ -4,9 +4,10 @@ import type { FunctionSource } from '../core/builder.ts'
 import { FaasError } from '../core/errors.ts'
 import { copyChildren, copyTree } from './copy-tree.ts'
 import type { CopyRules } from './copy-tree.ts'
-import { contextRules, NO_RULES, parseDockerignore } from './dockerignore.ts'
+import { contextRules, makeMatcher, NO_RULES, parseDockerignore } from './dockerignore.ts'
 import type { IgnoreRules } from './dockerignore.ts'
 import { nearest } from '../core/nearest.ts'
+import { asksForPackages } from './npm-manifests.ts'
 import { isDockerfileLang } from './template.ts'
 import type { Template } from './template.ts'
 import { ContextTree } from './tree.ts'
@@ -14,6 +15,9 @@ import { weightWarnings } from './weight.ts'
 
 /** At the top of a handler folder these belong to faas-cli, not to the function (contract 5.4). */
 const NOT_HANDLER: ReadonlySet<string> = new Set(['build', 'template'])
+
+/** A walk through folders lets others have their turn after this long. Milliseconds. */
+const WORK_MS = 5
 
 export interface Layout {
   /**
@@ -50,17 +54,21 @@ export async function assembleContext(
   const handlerFolder = handlerFolderOf(template)
   tree.addFolder(handlerFolder, layout.folderMode)
 
+  const pause = makePause()
   const rules = (ignored: IgnoreRules): CopyRules => ({
     ignores: (path) => path !== '' && ignored.ignores(path),
     skipsFolder: (path) => path !== '' && ignored.skipsFolder(path),
     onSkipped: (path, reason) => warnings.push(`${path} is left out of the image: ${reason}`),
+    pause,
     ...(signal && { signal }),
   })
   if (template.folder !== undefined) await copyChildren(template.folder, '', tree, rules(NO_RULES))
   const fromTemplate = new Set(tree.list())
 
   const whole = layout.ignoring ? await wholeRules(source, template) : NO_RULES
-  const overlay = layout.ignoring ? overlayRules(whole, await handlerRules(source), handlerFolder) : NO_RULES
+  const overlay = layout.ignoring
+    ? overlayRules(whole, [await handlerRules(source), await absentRules(source, template)], handlerFolder)
+    : NO_RULES
   await copyChildren(source.handler, handlerFolder, tree, rules(overlay), [], NOT_HANDLER)
   for (const path of source.copy) {
     const below = insideRoot(path, source)
@@ -96,12 +104,49 @@ async function handlerRules(source: FunctionSource): Promise<IgnoreRules> {
   return (await readRules(join(source.handler, '.dockerignore'))) ?? NO_RULES
 }
 
-function overlayRules(whole: IgnoreRules, handler: IgnoreRules, handlerFolder: string): IgnoreRules {
+/** What the template's build would leave out of the image anyway: it is not read, not sent, and changes nothing. */
+async function absentRules({ handler }: FunctionSource, { reload }: Template): Promise<IgnoreRules> {
+  if (reload === undefined) return NO_RULES
+  const installs = reload.dependencies === 'npm' && (await hasNpmPackages(join(handler, 'package.json')))
+  const isAbsent = makeMatcher([...reload.absent, ...(installs ? ['node_modules'] : [])])
+  return { ignores: isAbsent, skipsFolder: isAbsent }
+}
+
+/** A package.json that is not there, or that cannot be read now, has none. */
+async function hasNpmPackages(file: string): Promise<boolean> {
+  try {
+    return asksForPackages(JSON.parse(await readFile(file, 'utf8')))
+  } catch {
+    return false
+  }
+}
+
+function overlayRules(
+  whole: IgnoreRules,
+  handler: readonly IgnoreRules[],
+  handlerFolder: string,
+): IgnoreRules {
   if (handlerFolder === '') return whole
-  const below = (path: string): string => posix.relative(handlerFolder, path)
   return {
-    ignores: (path) => whole.ignores(path) || handler.ignores(below(path)),
-    skipsFolder: (path) => whole.skipsFolder(path) || handler.skipsFolder(below(path)),
+    ignores: (path) =>
+      whole.ignores(path) || handler.some((rules) => rules.ignores(posix.relative(handlerFolder, path))),
+    skipsFolder: (path) =>
+      whole.skipsFolder(path) ||
+      handler.some((rules) => rules.skipsFolder(posix.relative(handlerFolder, path))),
+  }
+}
+
+/** Gives everything else a turn once this has worked for some time. */
+function makePause(): () => Promise<void> | undefined {
+  let since = performance.now()
+  return () => {
+    if (performance.now() - since < WORK_MS) return undefined
+    return new Promise((resolve) =>
+      setImmediate(() => {
+        since = performance.now()
+        resolve()
+      }),
+    )
   }
 }
 

@@ -1,6 +1,6 @@
 import { setMaxListeners } from 'node:events'
 import { resolve } from 'node:path'
-import type { Builder, BuildOptions, BuildResult, Fingerprint, FunctionSource } from '../core/builder.ts'
+import type { Builder, BuildOptions, BuildResult, FunctionSource } from '../core/builder.ts'
 import type { Engine } from '../docker/client.ts'
 import { findImage, findLabelledImage, removeSuperseded, tagImage } from '../docker/images.ts'
 import { LABEL } from '../docker/labels.ts'
@@ -51,7 +51,7 @@ export function createImageBuilder(given: ImageBuilderOptions): Builder {
   const registryConfig = given.registryConfig ?? (() => readRegistryConfig(env))
   const choice = given.builder ?? 'auto'
   const chooseMethod = makeMethodChooser({ engine, engineAddress, env, choice, registryConfig })
-  const plan = makePlanner({ engine, templates, env, chooseMethod, registryConfig })
+  const { plan, fingerprint } = makePlanner({ engine, templates, env, chooseMethod, registryConfig })
   const takeTurn = makeTurns(given.concurrency ?? BUILDS_AT_ONCE)
   const flights = new Flights<string>()
 
@@ -62,7 +62,7 @@ export function createImageBuilder(given: ImageBuilderOptions): Builder {
     setMaxListeners(0, signal)
     const onOutput = tidied(options.onOutput ?? (() => undefined))
     const planned = await plan(source, options, onOutput)
-    const contentHash = planned.hash
+    const { content: contentHash, code } = planned.fingerprint
     let [cached, mine] = [true, false]
     const imageId = await flights.join(
       // The same content under two names is one build; `noCache` wants its own.
@@ -79,7 +79,6 @@ export function createImageBuilder(given: ImageBuilderOptions): Builder {
     // Who waited for another function's build has the image, but not yet under its own name.
     if (!mine) await tagImage(engine, imageId, source.image)
     await sweep(source.name, onOutput)
-    const { code } = planned
     return { image: source.image, imageId, contentHash, ...(code && { codeHash: code.hash }), cached }
   }
 
@@ -107,14 +106,19 @@ export function createImageBuilder(given: ImageBuilderOptions): Builder {
     planned: BuildPlan,
     onOutput: Tell,
   ): Promise<string> {
-    const { method, entries, fileHashes, buildArgs, secrets, mountSsh, hash } = planned
+    const { method, entries, fileHashes, buildArgs, secrets, mountSsh, fingerprint: print } = planned
     const place = makePlaces(source)
     return method.build({
       name: source.name,
       tag: source.image,
       context: () => tarContext(entries, fileHashes),
       buildArgs,
-      labels: { ...given.labels, ...options.labels, [LABEL.function]: source.name, [CONTENT_LABEL]: hash },
+      labels: {
+        ...given.labels,
+        ...options.labels,
+        [LABEL.function]: source.name,
+        [CONTENT_LABEL]: print.content,
+      },
       noCache: options.noCache ?? false,
       secrets,
       mountSsh,
@@ -124,12 +128,11 @@ export function createImageBuilder(given: ImageBuilderOptions): Builder {
     })
   }
 
-  async function fingerprint(source: FunctionSource, options: BuildOptions): Promise<Fingerprint> {
-    const { hash, frame, code } = await plan(source, options, options.onOutput ?? (() => undefined))
-    return { content: hash, frame, ...(code && { code }) }
+  return {
+    build,
+    fingerprint: (source, options) => fingerprint(source, options, options.onOutput ?? (() => undefined)),
+    inputs: (source) => inputsOf(source, templates),
   }
-
-  return { build, fingerprint, inputs: (source) => inputsOf(source, templates) }
 }
 
 async function inputsOf(source: FunctionSource, templates: string): Promise<readonly string[]> {

@@ -37,7 +37,7 @@ export async function npmReads(paths: readonly string[], readManifest: ReadManif
   if (root === null || hasHook(root)) return { reads: () => true, replaces: () => false }
   const local = await localPackages(root, paths, readManifest)
   const hasWorkspaces = Boolean((root as Manifest).workspaces)
-  const installed = [...(hasPackages(root) ? [''] : []), ...local.keys()].map((place) =>
+  const installed = [...(asksForPackages(root) ? [''] : []), ...local.keys()].map((place) =>
     posix.join(place, 'node_modules'),
   )
   return {
@@ -92,12 +92,13 @@ function localSpecs(manifest: object): readonly string[] {
     .map((spec) => spec.replace(/^(file|link):/, '').replaceAll('\\', '/'))
 }
 
-function hasPackages(manifest: object): boolean {
+/** Whether a package.json, parsed, makes npm install anything. */
+export function asksForPackages(manifest: unknown): boolean {
   return GROUPS.some((group) => Object.keys(groupOf(manifest, group)).length > 0)
 }
 
-function groupOf(manifest: object, group: string): object {
-  const found = (manifest as Record<string, unknown>)[group]
+function groupOf(manifest: unknown, group: string): object {
+  const found = (manifest as Record<string, unknown> | null)?.[group]
   return typeof found === 'object' && found !== null ? found : {}
 }
 

@@ -1,7 +1,6 @@
-import { access, constants, readFile } from 'node:fs/promises'
+import { access, constants } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import type { BuildOptions, FunctionSource } from '../core/builder.ts'
-import type { Code } from '../core/code.ts'
+import type { BuildOptions, Fingerprint, FunctionSource } from '../core/builder.ts'
 import { FaasError } from '../core/errors.ts'
 import { engineFacts } from '../docker/client.ts'
 import type { Engine } from '../docker/client.ts'
@@ -10,14 +9,16 @@ import { resolveBases } from './bases.ts'
 import { contentArgs, platformArgs, proxyArgs } from './build-args.ts'
 import type { BuildMethod } from './build-method.ts'
 import { divide } from './code.ts'
-import type { CodeRules } from './code.ts'
+import { makeCodeRules } from './code-rules.ts'
 import { contentHash, FileHashes, hashFiles } from './content-hash.ts'
-import { assembleContext, handlerFolderOf, IMAGE_LAYOUT } from './context.ts'
+import { assembleContext, IMAGE_LAYOUT } from './context.ts'
 import { declaredArgs, declarePlatformArgs } from './dockerfile.ts'
 import { dropOptionalMounts } from './optional-mounts.ts'
 import { makePreferredImages } from './preferred-images.ts'
-import { reloadRules } from './reload-rules.ts'
-import { isDockerfileLang, resolveTemplate } from './template.ts'
+import { isDockerfileLang } from './template.ts'
+import { makeTemplateFinder } from './template-finder.ts'
+import { makeTextReader } from './text-reader.ts'
+import type { ReadText } from './text-reader.ts'
 import type { Template } from './template.ts'
 import type { ContextEntry } from './tree.ts'
 import { dropUnusedStages } from './unused-stages.ts'
@@ -26,11 +27,8 @@ type Args = Readonly<Record<string, string>>
 
 /** A build, with everything decided but whether it has to happen. */
 export interface BuildPlan {
-  /** Identifies what the image will be. */
-  readonly hash: string
-  /** Identifies all of it but `code`. */
-  readonly frame: string
-  readonly code?: Code
+  /** What the image will be. */
+  readonly fingerprint: Fingerprint
   readonly method: BuildMethod
   /** What the engine gets. */
   readonly entries: readonly ContextEntry[]
@@ -49,82 +47,161 @@ export interface PlannerOptions {
   readonly registryConfig: () => Promise<RegistryConfig>
 }
 
-export type PlanBuild = (source: FunctionSource, options: BuildOptions, onOutput: Tell) => Promise<BuildPlan>
+/** What is known without asking the engine. */
+interface Survey {
+  readonly template: Template
+  /** Build arguments that decide what the image is, but for preferred images. */
+  readonly given: Args
+  readonly secrets: Args
+  readonly entries: readonly ContextEntry[]
+  readonly fileHashes: ReadonlyMap<string, string>
+  readonly dockerfile: string
+}
+
+/** What the engine, or a registry, has to say. */
+interface EngineSide {
+  /** Build arguments that decide what the image is. */
+  readonly args: Args
+  readonly platform: Args
+  readonly dockerfile: string
+  readonly bases: ReadonlyMap<string, string | undefined>
+}
+
+/** Answers of the engine that are remembered; the oldest are forgotten first. */
+const MAX_REMEMBERED = 500
+
+export interface Planner {
+  /** A plan of what is there now. */
+  readonly plan: (source: FunctionSource, options: BuildOptions, onOutput: Tell) => Promise<BuildPlan>
+  /**
+   * What a plan would say. Asks the engine nothing that the function's last plan or fingerprint asked: base images that
+   * were pulled meanwhile are found by the next plan.
+   */
+  readonly fingerprint: (
+    source: FunctionSource,
+    options: BuildOptions,
+    onOutput: Tell,
+  ) => Promise<Fingerprint>
+}
 type Tell = (line: string) => void
 
 /** Makes plans; remembers between them the hashes of files and what the engine runs on. */
-export function makePlanner({
-  engine,
-  templates,
-  env,
-  chooseMethod,
-  registryConfig,
-}: PlannerOptions): PlanBuild {
+export function makePlanner(parts: PlannerOptions): Planner {
+  const { engine, templates, env, chooseMethod, registryConfig } = parts
   const hashes = new FileHashes()
+  const findTemplate = makeTemplateFinder(templates)
+  const readText = makeTextReader()
+  const rulesFor = makeCodeRules(readText)
   const preferred = makePreferredImages(engine, registryConfig)
+  const remembered = new Map<string, EngineSide>()
   let architecture: string | undefined
 
-  return async (source, { signal, pull }, onOutput) => {
-    const template = await resolveTemplate(source, templates)
+  async function survey(source: FunctionSource, { signal }: BuildOptions, onOutput: Tell): Promise<Survey> {
+    const template = await findTemplate(source)
     const given = contentArgs(source, template)
-    const contentOnly = { ...(await preferred(template.preferredImages, given, signal, onOutput)), ...given }
     const secrets = await checkSecrets(source, template, env)
     const { tree, warnings } = await assembleContext(source, template, IMAGE_LAYOUT, signal)
     for (const warning of warnings) onOutput(`warning: ${warning}`)
     const entries = tree.list()
-    const written = await readDockerfile(entries, source, template)
-    const method = await chooseMethod(buildkitNeeds(source, template))
+    const fileHashes = await hashFiles(entries, hashes, signal)
+    const dockerfile = await readDockerfile(entries, fileHashes, source, template, readText)
+    return { template, given, secrets, entries, fileHashes, dockerfile }
+  }
+
+  async function askEngine(
+    { template, given, dockerfile: written }: Survey,
+    { name }: FunctionSource,
+    { signal, pull }: BuildOptions,
+    method: BuildMethod,
+    onOutput: Tell,
+  ): Promise<EngineSide> {
+    const args = { ...(await preferred(template.preferredImages, given, signal, onOutput)), ...given }
     architecture ??= (await engineFacts(engine)).architecture
     const platform = platformArgs('linux', architecture)
-    const known = { ...platform, ...contentOnly }
+    const known = { ...platform, ...args }
     const dockerfile = method.kind === 'classic' ? forClassicBuilder(written, known) : written
-    const fileHashes = await hashFiles(entries, hashes, signal)
     const bases = await resolveBases({
       engine,
       dockerfile,
       args: known,
-      name: source.name,
+      name,
       pull: pull === true ? 'always' : method.kind === 'classic' ? 'missing' : 'never',
       registryConfig,
       signal,
       onOutput,
     })
+    return { args, platform, dockerfile, bases }
+  }
+
+  /** What engine and registry said last of the same question. */
+  function questionOf({ template, given, dockerfile }: Survey): string {
+    return JSON.stringify([template.preferredImages, given, dockerfile])
+  }
+
+  function remember(question: string, side: EngineSide): void {
+    remembered.delete(question)
+    remembered.set(question, side)
+    const [oldest] = remembered.keys()
+    if (remembered.size > MAX_REMEMBERED && oldest !== undefined) remembered.delete(oldest)
+  }
+
+  async function judge(
+    found: Survey,
+    { lang }: FunctionSource,
+    { args, platform, bases }: EngineSide,
+  ): Promise<Fingerprint> {
+    const { template, entries, fileHashes, dockerfile, secrets } = found
     const ingredients = {
-      lang: source.lang,
-      buildArgs: contentOnly,
+      lang,
+      buildArgs: args,
       bases,
       secrets: [...Object.keys(secrets), ...(template.mountSsh ? ['ssh'] : [])],
     }
-    const rules = await codeRules(entries, fileHashes, template)
-    const { frame, code } = divide(entries, fileHashes, rules)
-    const hash = contentHash(entries, fileHashes, ingredients)
-    const common = {
-      hash,
-      frame: code === undefined ? hash : contentHash(frame, fileHashes, ingredients),
-      ...(code && { code }),
-      method,
+    const rules = await rulesFor({
+      template,
+      entries,
       fileHashes,
-      secrets,
-      mountSsh: template.mountSsh,
-    }
-    const buildArgs = { ...proxyArgs(env), ...contentOnly }
-    if (method.kind === 'buildkit') return { ...common, entries, buildArgs }
-    return {
-      ...common,
-      entries: dockerfile === written ? entries : withDockerfile(entries, dockerfile),
-      buildArgs: { ...onlyNamed(platform, declaredArgs(dockerfile)), ...buildArgs },
-    }
+      dockerfile,
+      args: { ...platform, ...args },
+    })
+    const { frame, code } = divide(entries, fileHashes, rules)
+    const content = contentHash(entries, fileHashes, ingredients)
+    if (code === undefined) return { content, frame: content }
+    return { content, frame: contentHash(frame, fileHashes, ingredients), code }
   }
-}
 
-/** What of the context replicas can be given without a build; undefined when nothing is known of it. */
-async function codeRules(
-  entries: readonly ContextEntry[],
-  fileHashes: ReadonlyMap<string, string>,
-  template: Template,
-): Promise<CodeRules | undefined> {
-  if (template.reload === undefined) return undefined
-  return reloadRules(entries, fileHashes, template.reload, handlerFolderOf(template))
+  return {
+    plan: async (source, options, onOutput) => {
+      const found = await survey(source, options, onOutput)
+      const { template, entries, fileHashes, secrets } = found
+      const method = await chooseMethod(buildkitNeeds(source, template))
+      const side = await askEngine(found, source, options, method, onOutput)
+      remember(questionOf(found), side)
+      const { args, platform, dockerfile } = side
+      const buildArgs = { ...proxyArgs(env), ...args }
+      const isOurs = method.kind === 'classic'
+      return {
+        fingerprint: await judge(found, source, side),
+        method,
+        entries: dockerfile === found.dockerfile ? entries : withDockerfile(entries, dockerfile),
+        fileHashes,
+        buildArgs: isOurs ? { ...onlyNamed(platform, declaredArgs(dockerfile)), ...buildArgs } : buildArgs,
+        secrets,
+        mountSsh: template.mountSsh,
+      }
+    },
+    fingerprint: async (source, options, onOutput) => {
+      const found = await survey(source, options, onOutput)
+      const question = questionOf(found)
+      let side = remembered.get(question)
+      if (side === undefined) {
+        const method = await chooseMethod(buildkitNeeds(source, found.template))
+        side = await askEngine(found, source, options, method, onOutput)
+        remember(question, side)
+      }
+      return judge(found, source, side)
+    },
+  }
 }
 
 /** One Dockerfile serves both builders: what the classic one lacks and a build can do without is taken out. */
@@ -134,11 +211,13 @@ function forClassicBuilder(dockerfile: string, args: Args): string {
 
 async function readDockerfile(
   entries: readonly ContextEntry[],
+  fileHashes: ReadonlyMap<string, string>,
   source: FunctionSource,
   template: Template,
+  readText: ReadText,
 ): Promise<string> {
   const entry = entries.find(({ path }) => path === 'Dockerfile')
-  if (entry?.kind === 'file') return readFile(entry.file, 'utf8')
+  if (entry?.kind === 'file') return readText(entry, fileHashes.get(entry.path))
   const folder = isDockerfileLang(source.lang) ? source.handler : (template.folder ?? source.handler)
   throw new FaasError('BUILD_FAILED', {
     message: `${source.name}: there is no Dockerfile in ${folder}`,

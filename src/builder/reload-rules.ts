@@ -1,9 +1,9 @@
-import { readFile } from 'node:fs/promises'
 import { posix } from 'node:path'
 import type { CodeRules } from './code.ts'
 import { makeMatcher } from './dockerignore.ts'
 import { npmReads } from './npm-manifests.ts'
 import type { Reload } from './template-yml.ts'
+import type { ReadText } from './text-reader.ts'
 import type { ContextEntry, FileEntry } from './tree.ts'
 
 /** What of a context is code where the template says so itself. `handlerFolder` is relative to the context. */
@@ -12,6 +12,7 @@ export async function reloadRules(
   fileHashes: ReadonlyMap<string, string>,
   reload: Reload,
   handlerFolder: string,
+  readText: ReadText,
 ): Promise<CodeRules> {
   const files = new Map<string, FileEntry>()
   for (const entry of entries) {
@@ -20,7 +21,7 @@ export async function reloadRules(
   }
   const npm =
     reload.dependencies === 'npm'
-      ? await npmReads([...files.keys()], (path) => readManifest(files.get(path)))
+      ? await npmReads([...files.keys()], (path) => readManifest(path))
       : undefined
   const takesBuild = makeMatcher(reload.build)
   const isAbsent = makeMatcher(reload.absent)
@@ -45,14 +46,15 @@ export async function reloadRules(
       fileHashes.get(posix.join(handlerFolder, path)) === fileHashes.get(sample.like)
     )
   }
-}
 
-async function readManifest(entry: FileEntry | undefined): Promise<object | null | undefined> {
-  if (entry === undefined) return undefined
-  try {
-    const found: unknown = JSON.parse(await readFile(entry.file, 'utf8'))
-    return typeof found === 'object' ? found : null
-  } catch {
-    return null
+  async function readManifest(path: string): Promise<object | null | undefined> {
+    const entry = files.get(path)
+    if (entry === undefined) return undefined
+    try {
+      const found: unknown = JSON.parse(await readText(entry, fileHashes.get(entry.path)))
+      return typeof found === 'object' ? found : null
+    } catch {
+      return null
+    }
   }
 }
