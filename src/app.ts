@@ -14,10 +14,12 @@ import type { Queue } from './core/queue.ts'
 import type { Watcher } from './core/watcher.ts'
 import { AsyncCalls, DEFAULT_ASYNC } from './engine/async-calls.ts'
 import type { AsyncSettings } from './engine/async-calls.ts'
-import { DevLoop } from './engine/dev-loop.ts'
+import { CodeBook } from './engine/code-book.ts'
+import type { DevLoop } from './engine/dev-loop.ts'
 import { eventLog, Events } from './engine/events.ts'
 import { noteFailures } from './engine/failure-notes.ts'
 import { Functions } from './engine/functions.ts'
+import { HoldGate } from './engine/hold-gate.ts'
 import { InvocationCounts } from './engine/invocation-counts.ts'
 import { Invoker } from './engine/invoker.ts'
 import { Namespaces } from './engine/namespaces.ts'
@@ -25,10 +27,8 @@ import { Problems } from './engine/problems.ts'
 import { Reconciler } from './engine/reconciler.ts'
 import { Router } from './engine/router.ts'
 import { SecretDelivery } from './engine/secret-delivery.ts'
-import { isLoopback, listenForMetrics, listenInside, listenOutside, urlOf } from './gateway/listen.ts'
-import type { Listening } from './gateway/listen-on.ts'
+import { isLoopback, listenInside, urlOf } from './gateway/listen.ts'
 import { loginCommand } from './gateway/login-command.ts'
-import { MetricsServer } from './gateway/metrics-server.ts'
 import { Metrics } from './gateway/metrics.ts'
 import { QueueMetrics } from './gateway/queue-metrics.ts'
 import { Gateway } from './gateway/server.ts'
@@ -37,16 +37,12 @@ import { findNats } from './queue/find-nats.ts'
 import { NatsQueue } from './queue/nats-queue.ts'
 import { lockDataDir } from './registry/data-lock.ts'
 import { gatewayLogin } from './registry/gateway-login.ts'
-import { readSecretFolder } from './registry/secret-folder.ts'
 import { openRegistry } from './registry/sqlite-registry.ts'
-import type { SqliteRegistry } from './registry/sqlite-registry.ts'
-import { dockerProvider, imageBuilder, lazyEngine } from './rooms.ts'
-import type { FoundEngine } from './rooms.ts'
-import { portHolder as portHolderOf } from './setup/port-holder.ts'
-import { readStack } from './stack/read-stack.ts'
+import { openDevLoop } from './open-dev-loop.ts'
+import { openDoors } from './open-doors.ts'
+import { dockerProvider, lazyEngine } from './rooms.ts'
 import { UndiciCallbackSender } from './transport/callback-sender.ts'
 import { UndiciTransport } from './transport/undici-transport.ts'
-import { ChokidarWatcher } from './watcher/chokidar-watcher.ts'
 
 /** Rooms that a test, or a curious user, may bring along instead of ours. */
 export interface Parts {
@@ -101,6 +97,11 @@ async function open(config: Config, parts: Partial<Parts>, closers: Closers): Pr
   const events = new Events(clock)
   const log = eventLog(events)
   const problems = new Problems()
+  const codes = new CodeBook()
+  // Deploys may fail before there is one: clients call as soon as the doors are open.
+  let devLoop: DevLoop | undefined = undefined
+  // A call that waits must not use up the time that it may wait for a replica.
+  const gate = closers.use(new HoldGate(clock, Math.min(config.holdMs, config.upstreamTimeoutMs / 2)))
 
   // Beside everything else: whoever calls before it is up waits for it.
   const queue = closers.use(parts.queue ?? openQueue(config, registry.instance, log))
@@ -119,7 +120,18 @@ async function open(config: Config, parts: Partial<Parts>, closers: Closers): Pr
     }),
   )
 
-  const reconciler = closers.use(new Reconciler({ registry, provider, events, problems, clock, log }))
+  const reconciler = closers.use(
+    new Reconciler({
+      registry,
+      provider,
+      events,
+      problems,
+      codes,
+      clock,
+      log,
+      explain: (ref, problem) => devLoop?.explain(ref, problem) ?? Promise.resolve(problem),
+    }),
+  )
   const counts = closers.use(new InvocationCounts(registry.functions, clock, log))
   const functions = new Functions({
     registry,
@@ -128,6 +140,7 @@ async function open(config: Config, parts: Partial<Parts>, closers: Closers): Pr
     counts,
     events,
     problems,
+    codes,
     clock,
     revisionId,
   })
@@ -139,7 +152,7 @@ async function open(config: Config, parts: Partial<Parts>, closers: Closers): Pr
       calls.forget(event.ref)
     }),
   )
-  const router = new Router({ registry, provider, reconciler, functions, problems })
+  const router = new Router({ registry, provider, reconciler, functions, problems, gate })
   const invoker = new Invoker({
     router,
     transport,
@@ -203,8 +216,8 @@ async function open(config: Config, parts: Partial<Parts>, closers: Closers): Pr
   else if (!isLoopback(config.host))
     log.warn(`anyone who reaches ${url} may deploy: there is no login (--no-auth)`)
 
-  const devLoop =
-    config.stack && (await openDevLoop(config, parts, { registry, functions, events, problems, log }, docker))
+  const shared = { registry, provider, functions, events, problems, codes, gate, clock, log }
+  devLoop = config.stack && (await openDevLoop(config, parts, shared, docker))
   if (devLoop) closers.use(devLoop)
   devLoop?.beginAnew(new Set(provider.list().map(({ ref }) => formatRef(ref))))
   reconciler.start(new Set(devLoop?.refs.map(formatRef)))
@@ -245,35 +258,6 @@ async function open(config: Config, parts: Partial<Parts>, closers: Closers): Pr
   }
 }
 
-/** Listens where clients call, and where metrics are read. */
-async function openDoors(
-  config: Config,
-  {
-    gateway,
-    metrics,
-    asksOutside,
-    log,
-  }: { gateway: Gateway; metrics: Metrics; asksOutside: Login | undefined; log: Log },
-  closers: Closers,
-): Promise<Listening> {
-  const { metricsPort } = config
-  const outside = await listenOutside(gateway, { ...config, portHolder }, asksOutside, log)
-  if (metricsPort === 'off') return outside
-  const server = closers.use(new MetricsServer(metrics))
-  await listenForMetrics(
-    (host, port) => server.listen(host, port),
-    { host: config.host, port: metricsPort, isPortGiven: config.isMetricsPortGiven, portHolder },
-    log,
-  )
-  return outside
-}
-
-/** What keeps us from a port, as a person would look it up. */
-async function portHolder(port: number, address: string): Promise<string | undefined> {
-  const holder = await portHolderOf(port, address)
-  return holder && `process ${holder.pid} (${holder.command})`
-}
-
 /** Comes up by itself, and again whenever it went away. BAD_CONFIG. */
 function openQueue({ natsUrl, env, dataDir, asyncDedupeMs }: Config, instance: string, log: Log): Queue {
   const source = findNats({
@@ -293,41 +277,6 @@ function asyncSettings({ asyncMaxBodyBytes, queueLimits, upstreamTimeoutMs }: Co
     queueLimits,
     queueLimit: queueLimits.get('*') ?? DEFAULT_ASYNC.queueLimit,
   }
-}
-
-async function openDevLoop(
-  config: Config,
-  parts: Partial<Parts>,
-  shared: { registry: SqliteRegistry; functions: Functions; events: Events; problems: Problems; log: Log },
-  docker: () => Promise<FoundEngine>,
-): Promise<DevLoop | undefined> {
-  const { stack, env, cwd, watch } = config
-  if (!stack) return undefined
-  const { file, filter, regex, namespace, substitute, adjust } = stack
-  const selection = {
-    ...(filter !== undefined && { filter }),
-    ...(regex !== undefined && { regex }),
-    ...(namespace !== undefined && { namespace }),
-  }
-  const builder = parts.builder ?? imageBuilder(config, await docker())
-  const watcher = parts.watcher ?? new ChokidarWatcher()
-  const secretsFolder = (root: string): string => join(root, '.secrets')
-  const loop = new DevLoop(
-    { ...shared, builder, watcher, clock: systemClock },
-    {
-      file,
-      watch,
-      isPartial: filter !== undefined || regex !== undefined,
-      readStack: async () => {
-        const read = await readStack(file, { env, cwd, substitute, ...selection })
-        return adjust ? { ...read, functions: await Promise.all(read.functions.map(adjust)) } : read
-      },
-      readSecrets: (root) => readSecretFolder(secretsFolder(root)),
-      secretsFolder,
-    },
-  )
-  await loop.open()
-  return loop
 }
 
 /** Two deployments of the same content are two revisions: a redeploy has to replace what runs (contract 1.5). */

@@ -44,6 +44,8 @@ export interface Config {
   readonly builder: 'auto' | 'classic' | 'buildkit'
   readonly buildsAtOnce: number
   readonly watch: boolean
+  /** How long calls of a function that was saved may wait for its new code, milliseconds. */
+  readonly holdMs: number
   readonly env: Readonly<Record<string, string | undefined>>
   readonly cwd: string
   readonly stack?: StackChoice
@@ -80,6 +82,7 @@ const SETTINGS = {
   builder: { flag: 'builder', variable: 'FAASDOCK_BUILDER' },
   buildsAtOnce: { flag: 'parallel', variable: 'FAASDOCK_PARALLEL' },
   watch: { flag: 'watch', variable: 'FAASDOCK_WATCH' },
+  holdMs: { flag: 'hold', variable: 'FAASDOCK_HOLD' },
 } as const
 
 const duration = z.union([z.string(), z.number()]).transform((value, ctx) => {
@@ -158,6 +161,7 @@ const schema = z.object({
     .min(1, 'a whole number from 1')
     .default(4),
   watch: yesOrNo.default(true),
+  holdMs: duration.refine((ms) => ms <= 60_000, 'a duration of at most 1m').default(2000),
 })
 
 /** Flags over environment over defaults. Unlike OpenFaaS, a value that cannot be read is an error (BAD_CONFIG). */

@@ -22,37 +22,65 @@ function makeView(verbose = false) {
       return view.see({ ...event, seq: ++seq, at: new Date(at).toISOString() }).map(({ text }) => text)
     },
     rows: () => view.rows(at),
+    saved: (path: string, files = 1): PlatformEvent => ({
+      type: 'source.changed',
+      ref,
+      path,
+      files,
+      seenAt: new Date(at).toISOString(),
+    }),
   }
 }
 
+const ready = (by?: 'swap' | 'files' | 'build' | 'spec') =>
+  ({
+    type: 'function.ready',
+    ref,
+    revision: '1',
+    replicas: 1,
+    seconds: 1,
+    ...(by && { by }),
+  }) as const
+
 test('a save is one line: function, file, what was done, how long from the save', () => {
-  const { see } = makeView()
-  see({ type: 'source.changed', ref, path: '/p/m-search/handler.js' })
+  const { see, saved } = makeView()
+  see(saved('/p/m-search/handler.js'))
   see({ type: 'build.started', ref }, 30)
   see({ type: 'build.done', ref, image: 'x', cached: false, seconds: 0.8 }, 800)
   see({ type: 'function.deploying', ref, revision: '1' })
-  expect(see({ type: 'function.ready', ref, revision: '1', replicas: 1, seconds: 0.4 }, 400)).toEqual([
-    '↻ m-search  handler.js  rebuilt in 1.2 s',
+  expect(see(ready('build'), 400)).toEqual(['↻ m-search  handler.js  rebuilt in 1.2 s'])
+})
+
+test.each([
+  ['swap', 'swapped'],
+  ['files', 'replaced'],
+  ['build', 'rebuilt'],
+  ['spec', 'reconfigured'],
+] as const)('a save that was taken by %s says that it was %s', (by, word) => {
+  const { see, saved } = makeView()
+  see(saved('/p/m-search/handler.js'))
+  expect(see({ type: 'function.ready', ref, revision: '1', replicas: 1, seconds: 0.01, by }, 24)).toEqual([
+    `↻ m-search  handler.js  ${word} in 24 ms`,
   ])
 })
 
 test('several saved files are counted', () => {
-  const { see } = makeView()
-  for (const file of ['handler.js', 'package.json', 'lib.js'])
-    see({ type: 'source.changed', ref, path: `/p/m-search/${file}` })
-  see({ type: 'build.done', ref, image: 'x', cached: false, seconds: 1 })
-  const [line] = see({ type: 'function.ready', ref, revision: '1', replicas: 1, seconds: 1 }, 1000)
+  const { see, saved } = makeView()
+  see(saved('/p/m-search/handler.js', 3))
+  const [line] = see(ready('swap'), 1000)
   expect(line).toContain('handler.js +2')
 })
 
-test('a save that changed nothing is not counted to the next one', () => {
+test('a change of the stack file alone is said without a file of the function', () => {
   const { see } = makeView()
-  see({ type: 'source.changed', ref, path: '/p/m-search/README.md' })
-  see({ type: 'build.done', ref, image: 'x', cached: true, seconds: 0 })
-  see({ type: 'source.changed', ref, path: '/p/m-search/handler.js' }, 60_000)
-  see({ type: 'build.done', ref, image: 'x', cached: false, seconds: 1 })
-  expect(see({ type: 'function.ready', ref, revision: '1', replicas: 1, seconds: 1 }, 1000)).toEqual([
-    '↻ m-search  handler.js  rebuilt in 1.0 s',
+  expect(see(ready('spec'))).toEqual(['↻ m-search  reconfigured in 1.0 s'])
+})
+
+test('a save of a function that is scaled to zero is said, too', () => {
+  const { see, saved } = makeView()
+  see(saved('/p/m-search/handler.js'))
+  expect(see({ ...ready('swap'), replicas: 0 }, 20)).toEqual([
+    '↻ m-search  handler.js  taken, for its next call, in 20 ms',
   ])
 })
 
@@ -64,8 +92,8 @@ test('a function that was not saved is ready, not rebuilt', () => {
 })
 
 test('a failed build shows the error and stays in sight until a good save', () => {
-  const { see, view } = makeView()
-  see({ type: 'source.changed', ref, path: '/p/m-search/handler.js' })
+  const { see, view, saved } = makeView()
+  see(saved('/p/m-search/handler.js'))
   see({ type: 'build.started', ref })
   expect(see({ type: 'build.failed', ref, problem })).toEqual([
     '✗ m-search  handler.js  build failed',
@@ -73,20 +101,56 @@ test('a failed build shows the error and stays in sight until a good save', () =
     '  npm ERR! 404',
     '  → Correct package.json and save.',
   ])
-  see({ type: 'source.changed', ref, path: '/p/m-search/handler.js' })
+  see(saved('/p/m-search/handler.js'))
   expect(view.warnings()).toEqual(['✗ m-search  handler.js  build failed: RUN npm install failed'])
   see({ type: 'build.done', ref, image: 'x', cached: false, seconds: 1 })
-  see({ type: 'function.ready', ref, revision: '2', replicas: 1, seconds: 1 })
+  see(ready())
+  expect(view.warnings()).toHaveLength(1)
+  see(ready('build'))
   expect(view.warnings()).toEqual([])
 })
 
 test('a fix that only undoes a mistake is said too', () => {
   const { see, view } = makeView()
   see({ type: 'build.failed', ref, problem })
-  const good = { type: 'build.done', ref, image: 'x', cached: true, seconds: 0 } as const
-  expect(see(good)).toEqual(['✓ m-search  builds again'])
+  expect(see({ type: 'source.mended', ref })).toEqual(['✓ m-search  what answers is what is saved again'])
   expect(view.warnings()).toEqual([])
-  expect(see(good)).toEqual([])
+})
+
+test('code that does not load is shown with its place and the lines around it', () => {
+  const { see, saved, view } = makeView()
+  const frame = '  1 | module.exports = () => {\n> 2 |   retrun 1\n    |          ^'
+  const place = { file: 'm-search/handler.js', line: 2, column: 10 }
+  see(saved('/p/m-search/handler.js'))
+  const told = {
+    ...problem,
+    code: 'CODE_NOT_LOADED',
+    message: 'SyntaxError: Unexpected number',
+    place,
+    frame,
+  }
+  expect(see({ type: 'code.failed', ref, problem: told, serving: '1' })).toEqual([
+    '✗ m-search  handler.js  does not load; the older code answers',
+    '  CODE_NOT_LOADED: m-search/handler.js:2:10 SyntaxError: Unexpected number',
+    '      1 | module.exports = () => {',
+    '    > 2 |   retrun 1',
+    '        |          ^',
+    '  → Correct package.json and save.',
+  ])
+  expect(view.warnings()).toEqual([
+    '✗ m-search  handler.js  does not load: m-search/handler.js:2:10 SyntaxError: Unexpected number',
+  ])
+})
+
+test('an image behind that does not build stays in sight while the code answers, until it does', () => {
+  const { see, view } = makeView()
+  expect(see({ type: 'image.failed', ref, problem })[0]).toBe('✗ m-search  the image behind does not build')
+  see(ready('swap'))
+  expect(view.warnings()).toHaveLength(1)
+  const done = { type: 'image.done', ref, image: 'x', cached: false, seconds: 2 } as const
+  expect(see(done)).toEqual(['✓ m-search  the image behind builds again'])
+  expect(view.warnings()).toEqual([])
+  expect(see(done)).toEqual(['m-search  its image follows, built in 2.0 s'])
 })
 
 test('a build that was asked for and changes nothing is said, once', () => {
@@ -103,7 +167,7 @@ test('a build that was asked for and changes nothing is said, once', () => {
 test('a revision that does not start says whether an older one answers', () => {
   const { see, view } = makeView()
   const [line] = see({ type: 'function.failed', ref, revision: '2', serving: '1', problem })
-  expect(line).toBe('✗ m-search  did not start; the older revision answers')
+  expect(line).toBe('✗ m-search  did not start; the older code answers')
   expect(view.warnings()).toHaveLength(1)
 })
 

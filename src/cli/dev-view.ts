@@ -15,21 +15,19 @@ interface Turn {
   phase: 'building' | 'starting' | undefined
   since: number
   step: string
-  /** Files that were saved since it was last ready, by their base names. */
-  saved: Set<string>
-  savedAt: number | undefined
+  /** What was saved since it was last ready. */
+  saved: { readonly text: string; readonly at: number } | undefined
   built: 'built' | 'cached' | undefined
-  warning: string | undefined
+  /** What is wrong with its source, with what was deployed, and with the image behind the code that answers. */
+  readonly warnings: { source?: string; deploy?: string; image?: string }
   /** How often it failed in the same way. */
   tries: number
-  /** The last build failed. */
-  isBroken: boolean
   /** Somebody asked for a build, and is owed its result. */
   isAsked: boolean
 }
 
-/** Saves that are further apart are not one save. */
-const BURST_MS = 1000
+/** How a save came to answer, for people. */
+const BROUGHT = { swap: 'swapped', files: 'replaced', build: 'rebuilt', spec: 'reconfigured' } as const
 
 /** What the developer sees of a platform, worked out from its events and nothing else. */
 export class DevView {
@@ -47,7 +45,9 @@ export class DevView {
     const at = Date.parse(event.at)
     switch (event.type) {
       case 'source.changed':
-        return this.#saved(this.#turn(event.ref), event.path, at)
+        return this.#saved(event)
+      case 'source.mended':
+        return this.#mended(event.ref)
       case 'build.started':
         Object.assign(this.#turn(event.ref), { phase: 'building', since: at, step: '' })
         return [{ tone: 'detail', text: `${event.ref.name}  building` }]
@@ -56,15 +56,20 @@ export class DevView {
       case 'build.done':
         return this.#built(event)
       case 'build.failed':
-        this.#turn(event.ref).isBroken = true
-        return this.#failed(event.ref, 'build failed', event.problem, undefined)
+        return this.#failed(event.ref, 'source', failedText(event.problem), event)
+      case 'code.failed':
+        return this.#failed(event.ref, 'source', failedText(event.problem), event)
+      case 'image.done':
+        return this.#imaged(event)
+      case 'image.failed':
+        return this.#failed(event.ref, 'image', 'the image behind does not build', event)
       case 'function.deploying':
         Object.assign(this.#turn(event.ref), { phase: 'starting', since: at, step: '' })
         return []
       case 'function.ready':
-        return this.#ready(event.ref, at, event.seconds)
+        return this.#ready(event, at)
       case 'function.failed':
-        return this.#failed(event.ref, 'did not start', event.problem, event.serving)
+        return this.#failed(event.ref, 'deploy', 'did not start', event)
       case 'function.failed-again':
         return this.#failedAgain(event.ref, event.tries)
       case 'function.removed':
@@ -123,9 +128,11 @@ export class DevView {
     const all = [
       this.#engineWarning,
       this.#stackWarning,
-      ...[...this.#turns.values()].map(({ warning, tries }) =>
-        warning === undefined || tries === 1 ? warning : `${warning} (${tries} tries)`,
-      ),
+      ...[...this.#turns.values()].flatMap(({ warnings: { source, deploy, image }, tries }) => [
+        source,
+        deploy === undefined || tries === 1 ? deploy : `${deploy} (${tries} tries)`,
+        image,
+      ]),
     ]
     return all.filter((line) => line !== undefined)
   }
@@ -150,24 +157,29 @@ export class DevView {
       phase: undefined,
       since: 0,
       step: '',
-      saved: new Set(),
-      savedAt: undefined,
+      saved: undefined,
       built: undefined,
-      warning: undefined,
+      warnings: {},
       tries: 1,
-      isBroken: false,
       isAsked: false,
     }
     this.#turns.set(key, turn)
     return turn
   }
 
-  #saved(turn: Turn, path: string, at: number): DevLine[] {
-    // A save that changed nothing is never followed by `ready`: it does not belong to the next one.
-    if (!turn.phase && turn.savedAt !== undefined && at - turn.savedAt > BURST_MS) turn.saved.clear()
-    turn.saved.add(basename(path))
-    turn.savedAt = at
+  #saved({ ref, path, files, seenAt }: StampedEvent & { type: 'source.changed' }): DevLine[] {
+    const others = files > 1 ? ` +${files - 1}` : ''
+    this.#turn(ref).saved = { text: `${basename(path)}${others}`, at: Date.parse(seenAt) }
     return []
+  }
+
+  /** What runs is right already: nothing else would tell that the fix was seen. */
+  #mended(ref: FunctionRef): DevLine[] {
+    const turn = this.#turn(ref)
+    Object.assign(turn, { phase: undefined, saved: undefined, tries: 1 })
+    delete turn.warnings.source
+    delete turn.warnings.deploy
+    return [{ tone: 'good', text: `✓ ${ref.name}  what answers is what is saved again` }]
   }
 
   #output(ref: FunctionRef, line: string): DevLine[] {
@@ -179,44 +191,53 @@ export class DevView {
 
   #built({ ref, cached, seconds }: StampedEvent & { type: 'build.done' }): DevLine[] {
     const turn = this.#turn(ref)
-    // Where the fix only undoes a mistake, what runs is right already: nothing else would tell that it was seen.
-    const isMended = turn.isBroken
-    const isAnswer = turn.isAsked && cached && !isMended
-    Object.assign(turn, {
-      phase: undefined,
-      built: cached ? 'cached' : 'built',
-      warning: undefined,
-      isBroken: false,
-      isAsked: false,
-    })
+    const isAnswer = turn.isAsked && cached && turn.warnings.source === undefined
+    Object.assign(turn, { phase: undefined, built: cached ? 'cached' : 'built', isAsked: false })
     return [
       ...(cached ? [] : [{ tone: 'detail', text: `${ref.name}  built in ${formatSpan(seconds)}` } as const]),
-      ...(isMended ? [{ tone: 'good', text: `✓ ${ref.name}  builds again` } as const] : []),
       ...(isAnswer ? [{ tone: 'good', text: `✓ ${ref.name}  up to date` } as const] : []),
     ]
   }
 
-  #ready(ref: FunctionRef, at: number, seconds: number): DevLine[] {
-    const turn = this.#turn(ref)
-    const { saved, savedAt, built } = turn
-    Object.assign(turn, { phase: undefined, warning: undefined, saved: new Set(), savedAt: undefined })
-    if (savedAt === undefined)
-      return [{ tone: 'good', text: `✓ ${ref.name}  ready in ${formatSpan(seconds)}` }]
-    const took = formatSpan(Math.max(0, at - savedAt) / 1000)
-    return [
-      {
-        tone: 'good',
-        text: `↻ ${ref.name}  ${savedText(saved)}  ${built === 'built' ? 'rebuilt' : 'replaced'} in ${took}`,
-      },
-    ]
+  /** Nobody waited for it, so it is only said where it puts something right. */
+  #imaged({ ref, seconds }: StampedEvent & { type: 'image.done' }): DevLine[] {
+    const { warnings } = this.#turn(ref)
+    const isMended = warnings.image !== undefined
+    delete warnings.image
+    return isMended
+      ? [{ tone: 'good', text: `✓ ${ref.name}  the image behind builds again` }]
+      : [{ tone: 'detail', text: `${ref.name}  its image follows, built in ${formatSpan(seconds)}` }]
   }
 
-  #failed(ref: FunctionRef, what: string, problem: Problem, serving: string | undefined): DevLine[] {
+  #ready({ ref, replicas, seconds, by }: StampedEvent & { type: 'function.ready' }, at: number): DevLine[] {
     const turn = this.#turn(ref)
-    const cause = turn.savedAt === undefined ? '' : `  ${savedText(turn.saved)}`
-    const older = serving === undefined ? '' : '; the older revision answers'
-    Object.assign(turn, { phase: undefined, saved: new Set(), savedAt: undefined, tries: 1 })
-    turn.warning = `✗ ${ref.name}${cause}  ${what}: ${firstLine(problem.message)}`
+    const { saved, warnings } = turn
+    Object.assign(turn, { phase: undefined, saved: undefined, tries: 1 })
+    delete warnings.deploy
+    // An older revision that is brought up while the source cannot be used is no cure.
+    if (by !== undefined) {
+      delete warnings.source
+      if (by === 'build' || by === 'files') delete warnings.image
+    }
+    if (by === undefined || (saved === undefined && by !== 'spec'))
+      return [{ tone: 'good', text: `✓ ${ref.name}  ready in ${formatSpan(seconds)}` }]
+    const took = formatSpan(saved ? Math.max(0, at - saved.at) / 1000 : seconds)
+    const cause = saved ? `  ${saved.text}` : ''
+    const how = replicas === 0 ? 'taken, for its next call,' : BROUGHT[by]
+    return [{ tone: 'good', text: `↻ ${ref.name}${cause}  ${how} in ${took}` }]
+  }
+
+  #failed(
+    ref: FunctionRef,
+    kind: keyof Turn['warnings'],
+    what: string,
+    { problem, serving }: { readonly problem: Problem; readonly serving?: string },
+  ): DevLine[] {
+    const turn = this.#turn(ref)
+    const cause = turn.saved && kind !== 'image' ? `  ${turn.saved.text}` : ''
+    const older = serving === undefined ? '' : '; the older code answers'
+    if (kind !== 'image') Object.assign(turn, { phase: undefined, saved: undefined, tries: 1 })
+    turn.warnings[kind] = `✗ ${ref.name}${cause}  ${what}: ${placed(problem)}${firstLine(problem.message)}`
     return problemLines(`✗ ${ref.name}${cause}  ${what}${older}`, problem)
   }
 
@@ -227,17 +248,27 @@ export class DevView {
   }
 }
 
-function problemLines(head: string, { code, message, remedy }: Problem): DevLine[] {
+function problemLines(head: string, problem: Problem): DevLine[] {
+  const { code, message, remedy, frame } = problem
+  const plain = (line: string): DevLine => ({ tone: 'plain', text: `  ${line}` })
   return [
     { tone: 'bad', text: head },
-    ...`${code}: ${message}`.split('\n').map((line) => ({ tone: 'plain', text: `  ${line}` }) as const),
-    { tone: 'plain', text: `  → ${remedy}` },
+    ...`${code}: ${placed(problem)}${message}`.split('\n').map(plain),
+    ...(frame === undefined ? [] : frame.split('\n').map((line) => plain(`  ${line}`))),
+    plain(`→ ${remedy}`),
   ]
 }
 
-function savedText(saved: ReadonlySet<string>): string {
-  const [first = '', ...others] = saved
-  return others.length === 0 ? first : `${first} +${others.length}`
+/** The place, as editors find it, where the message does not begin with it or name it itself. */
+function placed({ place, message }: Problem): string {
+  if (!place || message.includes(place.file)) return ''
+  const { file, line, column } = place
+  return `${[file, line, column].filter((part) => part !== undefined).join(':')} `
+}
+
+function failedText({ code }: Problem): string {
+  if (code === 'CODE_NOT_LOADED') return 'does not load'
+  return code === 'BUILD_FAILED' ? 'build failed' : 'cannot be deployed'
 }
 
 function firstLine(text: string): string {

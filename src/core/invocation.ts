@@ -20,6 +20,8 @@ export interface InvocationRequest {
    * `onData` are that protocol's bytes in both directions, each until its sender has no more.
    */
   readonly upgrade?: string
+  /** Made by the queue worker: nobody waits for the answer. */
+  readonly isQueued?: boolean
 }
 
 /** Receives an answer piece by piece. */
@@ -46,10 +48,15 @@ export interface Transport extends AsyncDisposable {
   forget(replica: string): void
 }
 
+/** Why an answer is of older code than what was saved: the new one is on its way, or it is bad. */
+export type Staleness = 'building' | 'failing'
+
 /** Where an invocation's outcome goes: the function's answer, or the platform's own. */
 export interface InvocationSink extends ResponseSink {
   /** Status of the answer so far; 0 before its head. */
   readonly status: number
+  /** Told before the head, when the answer will be of older code than what was saved; undefined takes it back. */
+  onStale?(why: Staleness | undefined): void
   /** Answers for the platform, as far as it still can, and gives the status that the caller saw. */
   onFailure(error: unknown): number
 }

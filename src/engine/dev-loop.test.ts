@@ -13,6 +13,8 @@ import { DevLoop } from './dev-loop.ts'
 
 const FILE = '/project/stack.yml'
 const SECRETS = '/project/.secrets'
+/** After so long without a save its outcome is final, also a bad one. */
+const LONG_QUIET_MS = 350
 
 /** A project on a disk of its own: what is written in it is what is built, and told to who watches. */
 interface Project extends AsyncDisposable {
@@ -22,6 +24,8 @@ interface Project extends AsyncDisposable {
   readonly sources: Map<string, string>
   readonly secrets: Map<string, Uint8Array>
   readonly builds: string[]
+  /** Contents that were looked at, without a build. */
+  readonly looks: string[]
   readonly aborted: string[]
   readonly watched: () => readonly string[]
   stack: StackFunction[] | Error
@@ -66,13 +70,18 @@ function fnOf(name: string, more: Partial<FunctionSpec> = {}): StackFunction {
 
 async function makeProject(
   stack: StackFunction[],
-  given: { watchTakes?: () => Promise<void>; platform?: TestPlatform } = {},
+  given: {
+    watchTakes?: () => Promise<void>
+    platform?: TestPlatform
+    files?: ReadonlyMap<string, Uint8Array>
+  } = {},
 ): Promise<Project> {
   const platform = given.platform ?? (await makePlatform({ app }))
   const { clock } = platform
   const sources = new Map(stack.map(({ spec }) => [`/project/${spec.name}`, `${spec.name}-1`]))
   const secrets = new Map<string, Uint8Array>()
   const builds: string[] = []
+  const looks: string[] = []
   const aborted: string[] = []
   const held = new Set<() => void>()
   interface Watch {
@@ -89,6 +98,7 @@ async function makeProject(
         : Promise.resolve([handler, `/project/template/${lang}`]),
     fingerprint: ({ handler }) => {
       const content = sources.get(handler) ?? ''
+      looks.push(content)
       return Promise.resolve({ content, frame: content })
     },
     build: async ({ handler, image }, { signal, onOutput }) => {
@@ -127,6 +137,7 @@ async function makeProject(
     sources,
     secrets,
     builds,
+    looks,
     aborted,
     stack,
     watched: () => (open.size === 1 ? (watch?.paths ?? []) : [`${open.size} watches are open`]),
@@ -148,12 +159,13 @@ async function makeProject(
               }),
         readSecrets: () => Promise.resolve(secrets),
         secretsFolder: () => SECRETS,
+        readSource: (file) => Promise.resolve(given.files?.get(file)),
       },
     ),
     save: async (path, content) => {
       if (content !== undefined) sources.set(path.split('/').slice(0, 3).join('/'), content)
       watch?.onChange({ path, isGone: false })
-      await clock.advance(25)
+      await clock.advance(LONG_QUIET_MS)
     },
     touch: (path) => watch?.onChange({ path, isGone: false }),
     release: () => {
@@ -264,6 +276,7 @@ test('a save builds and deploys what it touched, and nothing else', async () => 
 test('a change of a template concerns every function of its language', async () => {
   await using project = await makeProject([fnOf('a'), fnOf('b')])
   await project.loop.start()
+  for (const name of ['a', 'b']) project.sources.set(`/project/${name}`, `${name}-2`)
   await project.save('/project/template/node/index.js')
   await soon(() => project.builds.length === 4)
 })
@@ -276,7 +289,7 @@ test('a burst of saves is one turn', async () => {
   project.sources.set('/project/fn', 'fn-2')
   for (let n = 0; n < 20; n++) {
     project.touch(`/project/fn/${n}.js`)
-    await clock.advance(24)
+    await clock.advance(7)
   }
   expect(project.builds).toEqual(['fn-1'])
   await clock.advance(1)
@@ -357,10 +370,13 @@ test('the same content, saved again, restarts nothing', async () => {
   await using project = await makeProject([fn])
   await project.loop.start()
   const before = project.platform.started.length
+  const looks = project.looks.length
   await project.save('/project/fn/a.js')
-  await soon(() => project.builds.length === 2)
+  await soon(() => project.looks.length > looks)
   await settle()
   expect(project.platform.started).toHaveLength(before)
+  expect(project.builds).toEqual(['fn-1'])
+  expect(project.platform.of('source.changed')).toEqual([])
 })
 
 test('a function that is added to the file is built, one that is taken out is removed, the others stay', async () => {

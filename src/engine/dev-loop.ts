@@ -1,27 +1,20 @@
-import type { Builder } from '../core/builder.ts'
-import type { Clock } from '../core/clock.ts'
+import { pause } from '../core/clock.ts'
 import { asFaasError } from '../core/errors.ts'
-import type { FunctionRef } from '../core/function.ts'
+import type { FunctionRef, Problem } from '../core/function.ts'
 import { formatRef } from '../core/function.ts'
 import type { Log } from '../core/log.ts'
-import type { Registry } from '../core/registry.ts'
 import type { Stack, StackFunction } from '../core/stack.ts'
 import type { FileChange, Watcher } from '../core/watcher.ts'
-import type { Events } from './events.ts'
 import { FunctionLoop } from './function-loop.ts'
-import type { Functions } from './functions.ts'
-import type { Problems } from './problems.ts'
+import { ImagesBehind } from './images-behind.ts'
 import { toProblem } from './reconciler.ts'
 import { minReplicas } from './scale-labels.ts'
+import { SourceLoop } from './source-loop.ts'
+import type { SourceParts } from './source-loop.ts'
+import type { ReadSource } from './source-problem.ts'
 
-export interface DevLoopParts {
-  readonly builder: Builder
+export interface DevLoopParts extends SourceParts {
   readonly watcher: Watcher
-  readonly functions: Functions
-  readonly registry: Registry
-  readonly events: Events
-  readonly problems: Problems
-  readonly clock: Clock
   readonly log: Log
 }
 
@@ -32,39 +25,38 @@ export interface DevLoopOptions {
   /** Named values of the project's `.secrets` folder. */
   readonly readSecrets: (root: string) => Promise<ReadonlyMap<string, Uint8Array>>
   readonly secretsFolder: (root: string) => string
+  /** For the lines that are shown around a mistake. */
+  readonly readSource: ReadSource
   readonly noCache?: boolean
   readonly watch: boolean
   /** Only some functions of the file were asked for: the others are not "removed from the file". */
   readonly isPartial: boolean
 }
 
-/** After the last change of a burst, milliseconds. Content hashes, not this, tell a change from noise. */
-const QUIET_MS = 25
+/** After the last change of a burst, milliseconds. */
+const QUIET_MS = 8
+/** A stack file that cannot be read, or has lost functions, is believed when nobody wrote to it for so long. */
+const SETTLED_MS = 300
 
-interface SourceLoop {
-  current: StackFunction
-  readonly loop: FunctionLoop
-  inputs: readonly string[]
-  quiet?: Disposable
-  /** What to name as the cause of the next turn. */
-  changed?: string
-}
-
-/** File saved → built → deployed, per function: neighbours never wait for, or cancel, each other. */
+/** Every function of a stack file, kept as it is on disk. */
 export class DevLoop implements AsyncDisposable {
   readonly #parts: DevLoopParts
   readonly #options: DevLoopOptions
   readonly #sources = new Map<string, SourceLoop>()
+  readonly #behind: ImagesBehind
   #stack: Stack | undefined
   #watch: AsyncDisposable | undefined
   #watched = ''
   readonly #stackLoop: FunctionLoop
   #quiet: Disposable | undefined
+  /** Readings of the stack file that were asked for and have not ended. */
+  #pending = 0
 
   constructor(parts: DevLoopParts, options: DevLoopOptions) {
     this.#parts = parts
     this.#options = options
-    this.#stackLoop = new FunctionLoop(parts.clock, false, () => this.#readAgain())
+    this.#behind = new ImagesBehind(parts.clock)
+    this.#stackLoop = new FunctionLoop(parts.clock, false, (signal) => this.#readAgain(signal))
   }
 
   /** The functions of the stack file, as last read. */
@@ -81,16 +73,18 @@ export class DevLoop implements AsyncDisposable {
   /**
    * A session begins with its stack file: of what an earlier one deployed and nothing runs of any more, functions that
    * are not asked for now are forgotten, and the others begin with as many replicas as any deploy. What still runs
-   * (`running`, by `formatRef`: the earlier session was killed) stays as it is, to be adopted. Call it before anything
-   * is made so.
+   * (`running`, by `formatRef`: the earlier session was killed) stays as it is, to be adopted; its calls wait until it is
+   * known whether it is what is on disk. Call it before anything is made so.
    */
   beginAnew(running: ReadonlySet<string>): void {
-    const { functions } = this.#parts.registry
+    const { registry, gate } = this.#parts
+    const { functions } = registry
     const wanted = new Map((this.#stack?.functions ?? []).map(({ spec }) => [formatRef(spec), spec]))
     for (const { ref, origin } of functions.list()) {
       const key = formatRef(ref)
-      if (origin !== this.#options.file || running.has(key)) continue
       const spec = wanted.get(key)
+      if (spec && running.has(key)) gate.hold(ref)
+      if (origin !== this.#options.file || running.has(key)) continue
       if (spec) functions.setReplicas(ref, minReplicas(spec))
       else functions.delete(ref)
     }
@@ -102,55 +96,60 @@ export class DevLoop implements AsyncDisposable {
     const due = await this.#apply(stack)
     // First look, then build: a save in between would be in nobody's build.
     if (this.#options.watch) await this.#watchInputs()
-    await Promise.allSettled(due.map((loop) => loop.request()))
+    await Promise.allSettled(due.map((source) => source.request()))
   }
 
   /** Builds and deploys again; one function or all. Resolves like `start`. */
   async rebuild(ref?: FunctionRef): Promise<void> {
-    const chosen = [...this.#sources.values()].filter(
-      ({ current }) => !ref || formatRef(ref) === formatRef(refOf(current)),
-    )
-    await Promise.allSettled(chosen.map(({ loop }) => loop.request()))
+    const chosen = [...this.#sources.values()].filter((one) => !ref || formatRef(ref) === formatRef(one.ref))
+    await Promise.allSettled(chosen.map((source) => source.rebuild()))
+  }
+
+  /** A failure of a function, with its place in the source where it names one. */
+  async explain(ref: FunctionRef, problem: Problem): Promise<Problem> {
+    return (await this.#sources.get(formatRef(ref))?.explain(problem)) ?? problem
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     // The reader of the file first: it makes loops and watches.
     await this.#stackLoop[Symbol.asyncDispose]()
-    await Promise.allSettled([...this.#sources.values()].map(({ loop }) => loop[Symbol.asyncDispose]()))
-    await this.#watch?.[Symbol.asyncDispose]()
     this.#quiet?.[Symbol.dispose]()
-    for (const { quiet } of this.#sources.values()) quiet?.[Symbol.dispose]()
+    await Promise.allSettled([
+      this.#behind[Symbol.asyncDispose](),
+      ...[...this.#sources.values()].map((source) => source[Symbol.asyncDispose]()),
+    ])
+    await this.#watch?.[Symbol.asyncDispose]()
   }
 
   /** Makes the loops those of `stack`; gives those of which a turn is due because of it. */
-  async #apply(stack: Stack): Promise<readonly FunctionLoop[]> {
+  async #apply(stack: Stack): Promise<readonly SourceLoop[]> {
     const { events, functions, problems, registry } = this.#parts
     this.#stack = stack
     await this.#importSecrets(stack)
     events.emit({ type: 'stack.read', file: stack.file, functions: stack.functions.length })
-    const due: FunctionLoop[] = []
-    const wanted = new Set<string>()
+    const due: SourceLoop[] = []
+    const wanted = new Set(stack.functions.map(({ spec }) => formatRef(spec)))
     for (const fn of stack.functions) {
       const key = formatRef(fn.spec)
-      wanted.add(key)
       const known = this.#sources.get(key)
-      if (known) {
-        const isSame = JSON.stringify(known.current) === JSON.stringify(fn)
-        known.current = fn
-        known.inputs = await this.#inputsOf(fn)
-        // What it failed for may be put right in another file: a secret, say.
-        if (!isSame || problems.of(fn.spec, 'build')) due.push(known.loop)
-      } else {
-        const loop = new FunctionLoop(this.#parts.clock, false, (signal) => this.#turn(key, signal))
-        this.#sources.set(key, { current: fn, loop, inputs: await this.#inputsOf(fn) })
-        due.push(loop)
-      }
+      const source = known ?? new SourceLoop(fn, this.#parts, this.#sourceOptions())
+      const isSame = known !== undefined && JSON.stringify(known.current) === JSON.stringify(fn)
+      source.become(fn)
+      this.#sources.set(key, source)
+      // What it failed for may be put right in another file: a secret, say.
+      if (!isSame || problems.of(fn.spec, 'build')) due.push(source)
     }
+    await Promise.all(
+      stack.functions.map(async (fn) => {
+        const source = this.#sources.get(formatRef(fn.spec))
+        if (source) source.inputs = await this.#inputsOf(fn)
+      }),
+    )
     for (const [key, source] of this.#sources) {
       if (wanted.has(key)) continue
       this.#sources.delete(key)
-      await source.loop[Symbol.asyncDispose]()
-      problems.clear(refOf(source.current), 'build')
+      await source[Symbol.asyncDispose]()
+      problems.forget(source.ref)
     }
     if (!this.#options.isPartial)
       for (const { ref, origin } of registry.functions.list())
@@ -158,40 +157,16 @@ export class DevLoop implements AsyncDisposable {
     return due
   }
 
-  /** One function: build, then deploy what came out. */
-  async #turn(key: string, signal: AbortSignal): Promise<void> {
-    const source = this.#sources.get(key)
-    if (!source) return
-    const { builder, functions, events, problems, clock } = this.#parts
-    const { current } = source
-    const ref = refOf(current)
-    let imageId: string | undefined
-    try {
-      if (current.source) {
-        const startedAt = clock.now()
-        events.emit({ type: 'build.started', ref })
-        const result = await builder.build(current.source, {
-          signal,
-          onOutput: (line) => events.emit({ type: 'build.output', ref, line }),
-          ...(this.#options.noCache !== undefined && { noCache: this.#options.noCache }),
-        })
-        signal.throwIfAborted()
-        imageId = result.imageId
-        const seconds = (clock.now() - startedAt) / 1000
-        events.emit({ type: 'build.done', ref, image: result.image, cached: result.cached, seconds })
-      }
-      const accepted = functions.apply(current.spec, imageId, this.#options.file)
-      problems.clear(ref, 'build')
-      await unlessAborted(accepted.settled, signal)
-    } catch (error) {
-      if (signal.aborted) throw error
-      const failure = asFaasError(error)
-      // What was deployed and did not get ready is the reconciler's to tell.
-      if (problems.of(ref, 'deploy')?.message === failure.message) throw error
-      const problem = toProblem(failure, clock)
-      problems.set(ref, 'build', problem)
-      events.emit({ type: 'build.failed', ref, problem })
-      throw error
+  #sourceOptions(): ConstructorParameters<typeof SourceLoop>[2] {
+    const { file, readSource, noCache, watch } = this.#options
+    return {
+      file,
+      readSource,
+      noCache: noCache === true,
+      watch,
+      behind: this.#behind,
+      root: () => this.#stack?.root ?? '',
+      isUncertain: () => this.#pending > 0 || this.#quiet !== undefined,
     }
   }
 
@@ -237,57 +212,54 @@ export class DevLoop implements AsyncDisposable {
 
   #onChange(change: FileChange): void {
     const { path } = change
-    const { clock, events } = this.#parts
+    const { clock } = this.#parts
     const stack = this.#stack
     if (!stack) return
-    if (stack.inputs.includes(path) || isWithin(path, this.#options.secretsFolder(stack.root))) {
+    const isSecret = isWithin(path, this.#options.secretsFolder(stack.root))
+    if (isSecret || stack.inputs.includes(path)) {
+      // Whom it concerns is known when it has been read. A secret is no code: functions read it themselves.
+      if (!isSecret) for (const source of this.#sources.values()) source.hold()
       this.#quiet?.[Symbol.dispose]()
       this.#quiet = clock.after(QUIET_MS, () => {
-        this.#stackLoop.request().catch(() => undefined)
+        this.#quiet = undefined
+        this.#pending++
+        const ended = (): void => {
+          this.#pending--
+          for (const source of this.#sources.values()) source.settle()
+        }
+        this.#stackLoop.request().then(ended, ended)
       })
     }
-    for (const source of this.#sources.values()) {
-      if (!source.inputs.some((input) => isWithin(path, input))) continue
-      // A save is often a temporary file that is renamed: what is there afterwards is what was saved.
-      if (!change.isGone || source.changed === undefined) source.changed = path
-      source.quiet?.[Symbol.dispose]()
-      source.quiet = clock.after(QUIET_MS, () => {
-        events.emit({ type: 'source.changed', ref: refOf(source.current), path: source.changed ?? path })
-        delete source.changed
-        delete source.quiet
-        source.loop.request().catch(() => undefined)
-      })
-    }
+    for (const source of this.#sources.values())
+      if (source.inputs.some((input) => isWithin(path, input))) source.seen(change)
   }
 
-  /** The stack file, an environment file or a secret changed. What was read before stays when it cannot be read. */
-  async #readAgain(): Promise<void> {
+  /**
+   * The stack file, an environment file or a secret changed. What was read before stays when it cannot be read. While it is
+   * written it may be empty, or end too early: neither its mistakes nor the functions that are gone from it are believed
+   * before it stands still.
+   */
+  async #readAgain(signal: AbortSignal): Promise<void> {
     const { events, clock } = this.#parts
+    const before = this.#stack
     try {
-      const stack = await this.#options.readStack()
+      let stack = await this.#options.readStack().catch(() => undefined)
+      const names = new Set(stack?.functions.map(({ spec }) => formatRef(spec)))
+      if (!stack || before?.functions.some(({ spec }) => !names.has(formatRef(spec)))) {
+        await pause(clock, SETTLED_MS, signal)
+        signal.throwIfAborted()
+        stack = await this.#options.readStack()
+      }
+      signal.throwIfAborted()
       const due = await this.#apply(stack)
       await this.#watchInputs()
-      for (const loop of due) unattended(loop.request())
+      for (const source of due) source.request().catch(() => undefined)
     } catch (error) {
+      if (signal.aborted) throw error
       const problem = toProblem(asFaasError(error), clock)
       events.emit({ type: 'stack.failed', file: this.#options.file, problem })
     }
   }
-}
-
-/** A turn that nobody waits for: failures are told by events. */
-function unattended(turn: Promise<void>): void {
-  turn.catch(() => undefined)
-}
-
-/** Waits for a deploy, but no longer than it is wanted: the next save gives it up, however long it would still take. */
-function unlessAborted(settled: Promise<void>, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const onAbort = (): void => reject(signal.reason as Error)
-    signal.addEventListener('abort', onAbort, { once: true })
-    if (signal.aborted) onAbort()
-    settled.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort))
-  })
 }
 
 function refOf({ spec }: StackFunction): FunctionRef {

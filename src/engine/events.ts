@@ -1,6 +1,7 @@
 import type { Clock } from '../core/clock.ts'
 import type { FunctionRef, Problem } from '../core/function.ts'
 import type { Log, LogFields } from '../core/log.ts'
+import type { Rung } from './rung.ts'
 
 /** What the CLI, the API's event stream and the UI can watch. `name` is a function's `name.namespace`. */
 export type PlatformEvent =
@@ -12,6 +13,8 @@ export type PlatformEvent =
       readonly replicas: number
       /** From the wish to the first answer. */
       readonly seconds: number
+      /** What brought a save; absent where none did. */
+      readonly by?: Rung
     }
   /** The wanted revision did not get ready; `serving` is the older one that still answers. */
   | {
@@ -35,8 +38,17 @@ export type PlatformEvent =
       readonly replica: string
       readonly reason: string
     }
-  /** A save was seen. `path` is absolute. */
-  | { readonly type: 'source.changed'; readonly ref: FunctionRef; readonly path: string }
+  /** A save was seen that changes something. `path`, absolute, is one of the `files` that were touched. */
+  | {
+      readonly type: 'source.changed'
+      readonly ref: FunctionRef
+      readonly path: string
+      readonly files: number
+      /** When the first of them was seen, RFC 3339. */
+      readonly seenAt: string
+    }
+  /** What was wrong with the last save is no longer so, and what answers is what is saved. */
+  | { readonly type: 'source.mended'; readonly ref: FunctionRef }
   | { readonly type: 'build.started'; readonly ref: FunctionRef }
   | { readonly type: 'build.output'; readonly ref: FunctionRef; readonly line: string }
   | {
@@ -46,7 +58,30 @@ export type PlatformEvent =
       readonly cached: boolean
       readonly seconds: number
     }
-  | { readonly type: 'build.failed'; readonly ref: FunctionRef; readonly problem: Problem }
+  /** `serving`, here and below: the revision that still answers. */
+  | {
+      readonly type: 'build.failed'
+      readonly ref: FunctionRef
+      readonly problem: Problem
+      readonly serving?: string
+    }
+  /** What was saved does not load; the code before it answers. */
+  | {
+      readonly type: 'code.failed'
+      readonly ref: FunctionRef
+      readonly problem: Problem
+      readonly serving?: string
+    }
+  /** The image of code that was put into replicas is there: whatever starts from now on starts with it. */
+  | {
+      readonly type: 'image.done'
+      readonly ref: FunctionRef
+      readonly image: string
+      readonly cached: boolean
+      readonly seconds: number
+    }
+  /** The code answers, but makes no image. */
+  | { readonly type: 'image.failed'; readonly ref: FunctionRef; readonly problem: Problem }
   | { readonly type: 'stack.read'; readonly file: string; readonly functions: number }
   /** The stack file could not be read; what was read before goes on. */
   | { readonly type: 'stack.failed'; readonly file: string; readonly problem: Problem }

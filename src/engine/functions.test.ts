@@ -64,7 +64,7 @@ describe('deploy', () => {
       const good = specOf('hello', 'image')
       const bad = { ...good, ...wrong }
       expect(() => platform.functions.deploy(bad)).toThrow(expect.objectContaining({ code }))
-      expect(() => platform.functions.apply(bad, undefined, '/stack.yml')).toThrow(
+      expect(() => platform.functions.apply(bad, { origin: '/stack.yml' })).toThrow(
         expect.objectContaining({ code }),
       )
       expect(platform.functions.list()).toEqual([])
@@ -85,7 +85,7 @@ describe('deploy', () => {
         message: 'namespace not valid: there is no "team"',
       }),
     )
-    await platform.functions.apply(spec, undefined, '/stack.yml').settled
+    await platform.functions.apply(spec, { origin: '/stack.yml' }).settled
     expect(platform.registry.namespaces.get('team')).toEqual({
       name: 'team',
       labels: { openfaas: '1' },
@@ -188,10 +188,10 @@ describe('apply', () => {
   test('of what is there already does nothing, whatever the order of its keys', async () => {
     await using platform = await makePlatform(images)
     const spec = specOf('hello', 'image', { envVars: { A: '1', B: '2' }, labels: { x: 'y', z: '' } })
-    const first = platform.functions.apply(spec, 'id:1', '/stack.yml')
+    const first = platform.functions.apply(spec, { imageId: 'id:1', origin: '/stack.yml' })
     await first.settled
     const same = specOf('hello', 'image', { labels: { z: '', x: 'y' }, envVars: { B: '2', A: '1' } })
-    const again = platform.functions.apply(same, 'id:1', '/stack.yml')
+    const again = platform.functions.apply(same, { imageId: 'id:1', origin: '/stack.yml' })
     await again.settled
     expect(again.revision).toBe(first.revision)
     expect(platform.started).toHaveLength(1)
@@ -201,10 +201,11 @@ describe('apply', () => {
   test('of another image, or another spec, replaces', async () => {
     await using platform = await makePlatform(images)
     const spec = specOf('hello', 'image')
-    await platform.functions.apply(spec, 'id:1', '/stack.yml').settled
-    await platform.functions.apply(spec, 'id:2', '/stack.yml').settled
+    await platform.functions.apply(spec, { imageId: 'id:1', origin: '/stack.yml' }).settled
+    await platform.functions.apply(spec, { imageId: 'id:2', origin: '/stack.yml' }).settled
     expect(platform.started).toHaveLength(2)
-    await platform.functions.apply({ ...spec, labels: { a: 'b' } }, 'id:2', '/stack.yml').settled
+    await platform.functions.apply({ ...spec, labels: { a: 'b' } }, { imageId: 'id:2', origin: '/stack.yml' })
+      .settled
     expect(platform.started).toHaveLength(3)
   })
 
@@ -213,7 +214,7 @@ describe('apply', () => {
     const spec = specOf('hello', 'image')
     await platform.functions.deploy(spec).settled
     expect(platform.registry.functions.get(spec)?.origin).toBeUndefined()
-    await platform.functions.apply(spec, undefined, '/stack.yml').settled
+    await platform.functions.apply(spec, { origin: '/stack.yml' }).settled
     expect(platform.registry.functions.get(spec)?.origin).toBe('/stack.yml')
     expect(platform.started).toHaveLength(1)
     // A client that updates it makes it its own.

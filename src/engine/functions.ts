@@ -2,15 +2,18 @@ import type { Clock } from '../core/clock.ts'
 import { FaasError } from '../core/errors.ts'
 import { checkHealthPaths, checkImage, checkProgram } from './spec-rules.ts'
 import { checkName, formatRef, isDnsLabel } from '../core/function.ts'
+import type { RevisionCode } from '../core/code.ts'
 import type { FunctionPhase, FunctionRef, FunctionSpec, FunctionStatus, Revision } from '../core/function.ts'
 import type { Provider, Usage } from '../core/provider.ts'
 import { parseCpu, parseMemory } from '../core/quantity.ts'
 import type { DesiredFunction, Registry } from '../core/registry.ts'
+import type { CodeBook } from './code-book.ts'
 import type { Events } from './events.ts'
 import type { InvocationCounts } from './invocation-counts.ts'
 import { notFound } from './reconciler.ts'
 import type { Problems } from './problems.ts'
 import type { Reconciler } from './reconciler.ts'
+import type { Rung } from './rung.ts'
 import { MAX_REPLICAS, minReplicas } from './scale-labels.ts'
 
 export interface FunctionsParts {
@@ -20,6 +23,7 @@ export interface FunctionsParts {
   readonly counts: InvocationCounts
   readonly events: Events
   readonly problems: Problems
+  readonly codes: CodeBook
   readonly clock: Clock
   /** Names a revision from its content and a moment. */
   readonly revisionId: (content: string) => string
@@ -29,6 +33,17 @@ export interface FunctionsParts {
 export interface Accepted {
   readonly revision: string
   readonly settled: Promise<void>
+}
+
+/** What a dev loop asks for besides a spec. */
+export interface Origin {
+  /** The stack file that it is from. */
+  readonly origin: string
+  readonly imageId?: string
+  /** What replicas are to run, where it is known. */
+  readonly code?: RevisionCode
+  /** What brings it. */
+  readonly by?: Rung
 }
 
 /** The faas-provider operations, with their rules. Every wish is durable before the call returns. */
@@ -73,28 +88,68 @@ export class Functions {
 
   /**
    * Makes the function so, new or not; replicas that are so already stay. What a dev loop asks for: a namespace that
-   * its stack file names comes with it, as the secrets beside the file do.
+   * its stack file names comes with it, as the secrets beside the file do. New code is the same revision where it can be
+   * swapped in, and a new one where it takes new replicas; the last good revision, wished for again, is itself.
    */
-  apply(spec: FunctionSpec, imageId: string | undefined, origin: string): Accepted {
-    const { namespaces } = this.#parts.registry
+  apply(spec: FunctionSpec, wish: Origin): Accepted {
+    const { registry, provider, problems, codes } = this.#parts
+    const { namespaces, functions } = registry
     if (isDnsLabel(spec.namespace) && !namespaces.get(spec.namespace))
       namespaces.put({ name: spec.namespace, labels: { openfaas: '1' }, annotations: {} })
-    const desired = this.#parts.registry.functions.get(spec)
-    const isSame =
-      desired &&
-      (imageId === undefined || desired.revision.imageId === imageId) &&
-      canonical(desired.revision.spec) === canonical(spec)
-    if (!isSame) return this.#put(spec, desired, imageId, origin)
-    this.#parts.registry.functions.put({ ...desired, origin })
+    const desired = functions.get(spec)
+    if (!desired) return this.#put(spec, undefined, wish)
+    const { origin, code, by } = wish
+    if (!this.#isSame(desired.revision, spec, wish)) {
+      const { lastGood } = desired
+      const isBack =
+        lastGood && provider.actual(spec)?.revision === lastGood.id && this.#isSame(lastGood, spec, wish)
+      if (!isBack) return this.#put(spec, desired, wish)
+      functions.put({ ...desired, revision: lastGood, origin })
+      problems.clear(spec, 'deploy')
+      if (code) codes.want(spec, lastGood.id, code)
+      return this.#accepted(desired.ref, lastGood.id)
+    }
+    functions.put({ ...desired, origin })
+    const isNews = codes.get(spec, desired.revision.id)?.wanted.hash !== code?.wanted.hash
+    if (code) codes.want(spec, desired.revision.id, code, isNews ? by : undefined)
     return this.#accepted(desired.ref, desired.revision.id)
+  }
+
+  #isSame(revision: Revision, spec: FunctionSpec, { imageId, code }: Origin): boolean {
+    if (imageId !== undefined && revision.imageId !== imageId) return false
+    if (canonical(revision.spec) !== canonical(spec)) return false
+    const before = this.#parts.codes.get(spec, revision.id)
+    // What an earlier run left knows itself what code it has: the provider asks it.
+    return code?.wanted.way !== 'files' || !before || before.wanted.hash === code.wanted.hash
+  }
+
+  /** Runs a function as it was last wished for: what there is while its source cannot be used. FUNCTION_NOT_FOUND. */
+  resume(ref: FunctionRef): Accepted {
+    const desired = this.#parts.registry.functions.get(ref)
+    if (!desired) throw notFound(ref)
+    return this.#accepted(desired.ref, desired.revision.id)
+  }
+
+  /** The image of the code that a revision runs is there now. False when the revision is wanted no more. */
+  imaged(ref: FunctionRef, revision: string, imageId: string, code: RevisionCode | undefined): boolean {
+    const { registry, codes } = this.#parts
+    return registry.transaction(() => {
+      const desired = registry.functions.get(ref)
+      if (desired?.revision.id !== revision) return false
+      registry.functions.pinImage(ref, revision, imageId)
+      if (desired.lastGood?.id === revision) registry.functions.setGood(ref, revision)
+      if (code) codes.imaged(ref, revision, code)
+      return true
+    })
   }
 
   /** FUNCTION_NOT_FOUND. */
   remove(ref: FunctionRef): Accepted {
-    const { registry, events, counts } = this.#parts
+    const { registry, events, counts, codes } = this.#parts
     const desired = registry.functions.get(ref)
     if (!desired) throw notFound(ref)
     counts.forget(ref)
+    codes.forget(ref)
     registry.functions.delete(ref)
     events.emit({ type: 'function.removed', ref: desired.ref })
     return this.#accepted(desired.ref, desired.revision.id)
@@ -115,9 +170,12 @@ export class Functions {
     return this.#accepted(desired.ref, desired.revision.id)
   }
 
-  #put(spec: FunctionSpec, before: DesiredFunction | undefined, imageId?: string, origin?: string): Accepted {
+  #put(spec: FunctionSpec, before: DesiredFunction | undefined, wish: Partial<Origin> = {}): Accepted {
     this.#check(spec)
-    const { registry, problems, clock, revisionId } = this.#parts
+    const { registry, problems, codes, clock, revisionId } = this.#parts
+    const { imageId, origin, code } = wish
+    // Nothing of a new one is there that could be given another spec.
+    const by = wish.by === 'spec' && !before ? 'build' : wish.by
     const now = new Date(clock.now()).toISOString()
     const revision: Revision = {
       id: revisionId(canonical({ spec, imageId })),
@@ -135,6 +193,7 @@ export class Functions {
     })
     // What the revision before did wrong is not said of this one: whoever waits for it would take it for its outcome.
     problems.clear(ref, 'deploy')
+    if (code || by !== undefined) codes.want(ref, revision.id, code, by)
     return this.#accepted(ref, revision.id)
   }
 
@@ -168,11 +227,12 @@ export class Functions {
   #status(desired: DesiredFunction): FunctionStatus {
     const { provider, problems, counts } = this.#parts
     const actual = provider.actual(desired.ref)
-    const problem = problems.get(desired.ref)
+    const failure = problems.get(desired.ref)
+    const problem = failure ?? problems.of(desired.ref, 'image')
     const available = actual?.available ?? 0
     const isCurrent = actual?.revision === desired.revision.id
     let state: FunctionPhase = 'deploying'
-    if (problem) state = 'failing'
+    if (failure) state = 'failing'
     else if (desired.replicas === 0) state = 'idle'
     else if (isCurrent && available >= desired.replicas) state = 'ready'
     return {

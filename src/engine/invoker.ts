@@ -4,7 +4,14 @@ import { FaasError } from '../core/errors.ts'
 import type { FunctionRef } from '../core/function.ts'
 import { formatRef } from '../core/function.ts'
 import type { Lease } from '../core/provider.ts'
-import type { InvocationObserver, InvocationRequest, InvocationSink, Transport } from '../core/invocation.ts'
+import type {
+  InvocationObserver,
+  InvocationRequest,
+  InvocationSink,
+  Staleness,
+  Transport,
+} from '../core/invocation.ts'
+import type { InvocationLog } from './invocation-log.ts'
 import { notFound } from './reconciler.ts'
 import type { Router } from './router.ts'
 import { FirstTry, mayTryTwice } from './second-try.ts'
@@ -13,6 +20,8 @@ export interface InvokerParts {
   readonly router: Router
   readonly transport: Transport
   readonly observers: readonly InvocationObserver[]
+  /** Keeps what was sent and answered; absent: nothing is kept. */
+  readonly recorder?: Pick<InvocationLog, 'begin'>
   readonly clock: Clock
   /** How long a call waits for a replica that answers, milliseconds; what it takes then is counted by itself. */
   readonly waitTimeoutMs: number
@@ -40,7 +49,7 @@ export class Invoker {
     sink: InvocationSink,
     signal: AbortSignal,
   ): Promise<void> {
-    const { router, observers, clock } = this.#parts
+    const { router, observers, recorder, clock } = this.#parts
     const name = formatRef(ref)
     const startedAt = clock.now()
     // Callers choose the names: what is no function is answered, and neither counted nor remembered.
@@ -50,12 +59,14 @@ export class Invoker {
       return
     }
     for (const observer of observers) observer.started(name)
+    const recording = recorder?.begin(ref, name, request, sink, signal)
+    const receiver = recording ?? sink
     let status: number
     try {
-      await this.#send(ref, lease, request, sink, signal)
-      status = sink.status
+      await this.#send(ref, lease, recording?.request ?? request, receiver, signal)
+      status = receiver.status
     } catch (error) {
-      status = sink.onFailure(error)
+      status = receiver.onFailure(error)
     }
     const seconds = (clock.now() - startedAt) / 1000
     for (const observer of observers) observer.finished(name, status, seconds)
@@ -71,8 +82,11 @@ export class Invoker {
     const { router, transport, clock } = this.#parts
     let mayRepeat = true
     let refusedUntil: number | undefined
+    let stale: Staleness | undefined
     for (let next = ready; ; next = router.ready(ref)) {
       const lease = next ?? (await this.#wait(ref, signal))
+      const why = router.staleness(ref)
+      if (why !== stale) sink.onStale?.((stale = why))
       const first = mayRepeat && mayTryTwice(lease, request) ? new FirstTry(sink) : undefined
       try {
         await transport.send(lease, request, first ?? sink, signal)

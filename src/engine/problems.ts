@@ -1,8 +1,11 @@
 import type { FunctionRef, Problem } from '../core/function.ts'
 import { formatRef } from '../core/function.ts'
 
-/** What can be wrong with a function: its source does not build, or what was built does not run. */
-export type ProblemKind = 'build' | 'deploy'
+/**
+ * What can be wrong with a function: its source does not build or load (`build`), what was built does not run (`deploy`),
+ * or its code answers but makes no image (`image`).
+ */
+export type ProblemKind = 'build' | 'deploy' | 'image'
 
 /** What is wrong with which function right now. The first good build or deploy clears its kind. */
 export class Problems {
@@ -18,10 +21,14 @@ export class Problems {
     this.#problems.get(formatRef(ref))?.delete(kind)
   }
 
-  /** The newest source's problem before the older one of what was deployed. */
+  /** Why the newest source is not what answers: the source's problem before the older one of what was deployed. */
   get(ref: FunctionRef): Problem | undefined {
     const kinds = this.#problems.get(formatRef(ref))
     return kinds?.get('build') ?? kinds?.get('deploy')
+  }
+
+  forget(ref: FunctionRef): void {
+    this.#problems.delete(formatRef(ref))
   }
 
   of(ref: FunctionRef, kind: ProblemKind): Problem | undefined {

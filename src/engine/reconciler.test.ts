@@ -343,7 +343,7 @@ test('an image that is not on the engine any more is found again by its name, an
   await using provider = new PrunedProvider({ images: { image: steeredImage() } })
   await using platform = await makePlatform({}, { provider })
   const spec = specOf('hello', 'image')
-  await platform.functions.apply(spec, 'pruned', '/stack.yml').settled
+  await platform.functions.apply(spec, { imageId: 'pruned', origin: '/stack.yml' }).settled
   expect(platform.registry.functions.get(spec)?.revision.imageId).toBe('memory:image')
   expect(provider.actual(spec)?.available).toBe(1)
 })

@@ -5,6 +5,7 @@ import { formatRef, parseRef } from '../core/function.ts'
 import type { Log } from '../core/log.ts'
 import type { Provider, ProviderEvent } from '../core/provider.ts'
 import type { Registry } from '../core/registry.ts'
+import type { CodeBook } from './code-book.ts'
 import type { Events } from './events.ts'
 import { FunctionLoop } from './function-loop.ts'
 import type { Problems } from './problems.ts'
@@ -15,8 +16,11 @@ export interface ReconcilerParts {
   readonly provider: Provider
   readonly events: Events
   readonly problems: Problems
+  readonly codes: CodeBook
   readonly clock: Clock
   readonly log: Log
+  /** Adds the place in the developer's source that a failure names, where somebody knows the source. */
+  readonly explain?: (ref: FunctionRef, problem: Problem) => Promise<Problem>
 }
 
 /** Makes the actual state the desired one: at boot, after every wish, and whenever something dies. */
@@ -26,6 +30,8 @@ export class Reconciler implements AsyncDisposable {
   readonly #waiters = new Map<string, Set<(error?: FaasError) => void>>()
   /** What was told last of functions that are failing. */
   readonly #told = new Map<string, { revision: string; problem: Problem; tries: number }>()
+  /** How many replicas of each function got ready. */
+  readonly #starts = new Map<string, number>()
   readonly #watch: Disposable
   readonly #secretWatch: Disposable
   #isStopped = false
@@ -105,7 +111,7 @@ export class Reconciler implements AsyncDisposable {
 
   /** One attempt at making one function what it should be. */
   async #turn(ref: FunctionRef, signal: AbortSignal): Promise<void> {
-    const { registry, provider, events, problems, clock } = this.#parts
+    const { registry, provider, events, problems, codes, clock } = this.#parts
     const key = formatRef(ref)
     const desired = registry.functions.get(ref)
     if (!desired) {
@@ -114,6 +120,7 @@ export class Reconciler implements AsyncDisposable {
       if (registry.functions.get(ref)) return
       problems.clear(ref, 'deploy')
       this.#told.delete(key)
+      this.#starts.delete(key)
       this.#tellWaiters(key, notFound(ref))
       return
     }
@@ -121,6 +128,7 @@ export class Reconciler implements AsyncDisposable {
     const before = provider.actual(ref)
     const isNews = before?.revision !== revision.id || before.available !== replicas
     const startedAt = clock.now()
+    const starts = this.#starts.get(key)
     try {
       if (isNews && replicas > 0) events.emit({ type: 'function.deploying', ref, revision: revision.id })
       await this.#deployPinned(revision, replicas, signal)
@@ -136,12 +144,25 @@ export class Reconciler implements AsyncDisposable {
     // Who still waits when it was scaled to zero looks again, and wakes it.
     this.#tellWaiters(key)
     const seconds = (clock.now() - startedAt) / 1000
-    if (isNews) events.emit({ type: 'function.ready', ref, revision: revision.id, replicas, seconds })
+    const brought = codes.made(ref, revision.id, replicas > 0)
+    // What could not take it in place was replaced.
+    const by = brought === 'swap' && this.#starts.get(key) !== starts ? 'files' : brought
+    if (isNews || by !== undefined)
+      events.emit({
+        type: 'function.ready',
+        ref,
+        revision: revision.id,
+        replicas,
+        seconds,
+        ...(by !== undefined && { by }),
+      })
   }
 
   /** Deploys a revision with the image that it was first deployed with, or, if that is gone, what its name means now. */
-  async #deployPinned(revision: Revision, replicas: number, signal: AbortSignal): Promise<void> {
-    const { provider, registry } = this.#parts
+  async #deployPinned(pinned: Revision, replicas: number, signal: AbortSignal): Promise<void> {
+    const { provider, registry, codes } = this.#parts
+    const code = codes.get(pinned.spec, pinned.id)
+    const revision = code ? { ...pinned, code } : pinned
     if (revision.imageId !== undefined || replicas === 0) {
       try {
         await provider.deploy(revision, replicas, signal)
@@ -153,7 +174,9 @@ export class Reconciler implements AsyncDisposable {
     const imageId = await provider.resolveImage(revision.spec.image, signal)
     signal.throwIfAborted()
     registry.functions.pinImage(revision.spec, revision.id, imageId)
-    await provider.deploy({ ...revision, imageId }, replicas, signal)
+    // What is in that image is not known: the code is given whole.
+    const unknown = code && { code: { ...code, inImage: '' } }
+    await provider.deploy({ ...revision, imageId, ...unknown }, replicas, signal)
   }
 
   async #onFailure(
@@ -163,12 +186,21 @@ export class Reconciler implements AsyncDisposable {
     error: FaasError,
     signal: AbortSignal,
   ): Promise<void> {
-    const { provider, registry, events, problems, clock, log } = this.#parts
+    const { provider, registry, events, problems, codes, clock, log, explain } = this.#parts
     const key = formatRef(ref)
-    const problem = toProblem(error, clock)
+    const isReverted = codes.revert(ref, revision.id)
+    const before = provider.actual(ref)
+    if (isReverted && before?.revision === revision.id && before.available > 0) {
+      // The code before it answers, in the same replicas; who saved this one tells.
+      this.#tellWaiters(key)
+      return
+    }
+    const plain = toProblem(error, clock)
+    const problem = (await explain?.(ref, plain)) ?? plain
+    signal.throwIfAborted()
     problems.set(ref, 'deploy', problem)
     const lastGood = registry.functions.get(ref)?.lastGood
-    if (!provider.actual(ref)?.available && lastGood && lastGood.id !== revision.id) {
+    if (!provider.actual(ref)?.available && lastGood && (isReverted || lastGood.id !== revision.id)) {
       try {
         await this.#deployPinned(lastGood, replicas, signal)
       } catch (cause) {
@@ -212,8 +244,11 @@ export class Reconciler implements AsyncDisposable {
   #onProviderEvent(event: ProviderEvent): void {
     const { events } = this.#parts
     switch (event.type) {
-      case 'replica-ready':
+      case 'replica-ready': {
+        const key = formatRef(event.ref)
+        this.#starts.set(key, (this.#starts.get(key) ?? 0) + 1)
         return
+      }
       case 'replica-gone': {
         if (event.expected || this.#isStopped) return
         const { ref, replica, reason } = event
@@ -242,8 +277,8 @@ export class Reconciler implements AsyncDisposable {
 
 /** A failure as it is kept and shown. */
 export function toProblem(error: FaasError, clock: Clock): Problem {
-  const { code, message, remedy } = error
-  return { code, message, remedy, at: new Date(clock.now()).toISOString() }
+  const { code, message, remedy, place } = error
+  return { code, message, remedy, ...(place && { place }), at: new Date(clock.now()).toISOString() }
 }
 
 /** The answer for a function that exists and cannot run. */

@@ -4,9 +4,9 @@ import type { Socket } from 'node:net'
 import { asFaasError } from '../core/errors.ts'
 import { formatRef } from '../core/function.ts'
 import type { FunctionRef } from '../core/function.ts'
-import type { InvocationSink } from '../core/invocation.ts'
+import type { InvocationSink, Staleness } from '../core/invocation.ts'
 import type { Log } from '../core/log.ts'
-import { failureText, INTERNAL_HEADER, INTERNAL_VALUE, statusOf } from './failure.ts'
+import { failureText, INTERNAL_HEADER, INTERNAL_VALUE, STALE_HEADER, statusOf } from './failure.ts'
 import { forwardedInformation, forwardedResponse, forwardedTrailers } from './forwarded-headers.ts'
 import type { ForwardedRequest } from './forwarded-headers.ts'
 
@@ -31,10 +31,15 @@ export class Call implements InvocationSink {
   status = 0
   readonly #response: ServerResponse
   readonly #facts: CallFacts
+  #stale: Staleness | undefined
 
   constructor(response: ServerResponse, facts: CallFacts) {
     this.#response = response
     this.#facts = facts
+  }
+
+  onStale(why: Staleness | undefined): void {
+    this.#stale = why
   }
 
   onInformation(status: number, statusText: string, headers: readonly string[]): void {
@@ -49,7 +54,9 @@ export class Call implements InvocationSink {
     const { forwarded, servedBy } = this.#facts
     const response = this.#response
     const reason = REASON.test(statusText) ? statusText : (STATUS_CODES[status] ?? '')
-    response.writeHead(status, reason, forwardedResponse(headers, status, forwarded, servedBy))
+    const own = forwardedResponse(headers, status, forwarded, servedBy)
+    if (this.#stale !== undefined) own.push(STALE_HEADER, this.#stale)
+    response.writeHead(status, reason, own)
     this.status = status
     response.on('drain', resume)
     // What comes in one piece from the function leaves in one piece; a head without a body yet leaves by itself.
@@ -103,6 +110,7 @@ export class TunnelCall implements InvocationSink {
   readonly #socket: Socket
   readonly #facts: CallFacts
   #isOpen = false
+  #stale: Staleness | undefined
 
   constructor(response: ServerResponse, socket: Socket, facts: CallFacts) {
     this.#call = new Call(response, facts)
@@ -113,6 +121,11 @@ export class TunnelCall implements InvocationSink {
 
   get status(): number {
     return this.#isOpen ? 101 : this.#call.status
+  }
+
+  onStale(why: Staleness | undefined): void {
+    this.#stale = why
+    this.#call.onStale(why)
   }
 
   onInformation(status: number, statusText: string, headers: readonly string[]): void {
@@ -130,6 +143,7 @@ export class TunnelCall implements InvocationSink {
     this.#isOpen = true
     this.#response.detachSocket(this.#socket)
     const own = forwardedResponse(headers, status, forwarded, servedBy)
+    if (this.#stale !== undefined) own.push(STALE_HEADER, this.#stale)
     own.push('Connection', 'Upgrade', 'Upgrade', valueOf(headers, 'upgrade') ?? '')
     this.#socket.write(head(status, statusText, own), 'latin1')
   }

@@ -36,6 +36,7 @@ const STATUS: Readonly<Record<ErrorCode, number>> = {
   QUEUE_UNAVAILABLE: 503,
   CALL_NOT_FOUND: 404,
   CALL_ENDED: 409,
+  INVOCATION_NOT_FOUND: 404,
   DEBUGGER_UNAVAILABLE: 409,
   ENGINE_NOT_FOUND: 503,
   ENGINE_FAILED: 500,
@@ -61,6 +62,8 @@ export function failureText(error: FaasError, callId?: string): string {
 
 /** The code of a control route's failure, for our own command line; the last line of the body is the remedy then. */
 export const CODE_HEADER = 'X-Faasdock-Code'
+/** On answers of code that is older than what was saved: `building` or `failing` (docs/dev-loop.md). */
+export const STALE_HEADER = 'X-Faasdock-Stale'
 /** Says that the platform, not the function, made this answer. */
 export const INTERNAL_HEADER = 'X-OpenFaaS-Internal'
 export const INTERNAL_VALUE = 'faasdock-gateway'

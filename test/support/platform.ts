@@ -1,9 +1,11 @@
 import { join } from 'node:path'
 import type { FunctionRef, FunctionSpec } from '../../src/core/function.ts'
 import { silentLog } from '../../src/core/log.ts'
+import { CodeBook } from '../../src/engine/code-book.ts'
 import { Events } from '../../src/engine/events.ts'
 import type { StampedEvent } from '../../src/engine/events.ts'
 import { Functions } from '../../src/engine/functions.ts'
+import { HoldGate } from '../../src/engine/hold-gate.ts'
 import { InvocationCounts } from '../../src/engine/invocation-counts.ts'
 import { Problems } from '../../src/engine/problems.ts'
 import { Reconciler } from '../../src/engine/reconciler.ts'
@@ -30,6 +32,8 @@ export interface TestPlatform extends AsyncDisposable {
   /** Everything that was told since the start. */
   readonly told: readonly StampedEvent[]
   readonly problems: Problems
+  readonly codes: CodeBook
+  readonly gate: HoldGate
   readonly counts: InvocationCounts
   readonly reconciler: Reconciler
   readonly functions: Functions
@@ -62,12 +66,14 @@ export async function makePlatform(
   const told: StampedEvent[] = []
   events.watch((event) => told.push(event))
   const problems = new Problems()
+  const codes = new CodeBook()
+  const gate = new HoldGate(clock, 2000)
   const log = silentLog
   const started: string[] = []
   const watch = provider.watch((event) => {
     if (event.type === 'replica-ready') started.push(event.replica)
   })
-  const reconciler = new Reconciler({ registry, provider, events, problems, clock, log })
+  const reconciler = new Reconciler({ registry, provider, events, problems, codes, clock, log })
   const countsClock = new FakeClock()
   const counts = new InvocationCounts(registry.functions, countsClock, log)
   let revisions = 0
@@ -78,10 +84,11 @@ export async function makePlatform(
     counts,
     events,
     problems,
+    codes,
     clock,
     revisionId: () => `rev-${++revisions}`,
   })
-  const router = new Router({ registry, provider, reconciler, functions, problems })
+  const router = new Router({ registry, provider, reconciler, functions, problems, gate })
   return {
     folder,
     clock,
@@ -91,6 +98,8 @@ export async function makePlatform(
     events,
     told,
     problems,
+    codes,
+    gate,
     counts,
     reconciler,
     functions,
@@ -111,6 +120,7 @@ export async function makePlatform(
       await reconciler[Symbol.asyncDispose]()
       watch[Symbol.dispose]()
       counts[Symbol.dispose]()
+      gate[Symbol.dispose]()
       if (!setting.provider) await provider[Symbol.asyncDispose]()
       registry[Symbol.dispose]()
       await own?.[Symbol.asyncDispose]()

@@ -17,6 +17,10 @@ export const dev = defineCommand<HostFlags & StackPullFlags>({
     ...hostOptions(),
     numberFlag('--parallel <n>', 'how many builds at once (default: 4) (env: FAASDOCK_PARALLEL)', 1),
     flag('--no-watch', 'build and deploy once; do not watch (env: FAASDOCK_WATCH=false)'),
+    flag(
+      '--hold <duration>',
+      'how long calls of a function that was saved wait for its new code, before the old one answers them (default: 2s) (env: FAASDOCK_HOLD)',
+    ),
     flag('--disable-stack-pull', 'never fetch a template that is missing'),
   ],
   details:

@@ -50,7 +50,8 @@ describe('dev', () => {
     expect(started.stdout.text).toContain(`Try  curl '${gateway.url}/function/m-search?q=%E4%B8%AD%E6%96%87'`)
     await eventually(() => started.stdout.text.includes('m-search │ listening'))
 
-    app.events.emit({ type: 'source.changed', ref, path: '/p/m/handler.js' })
+    const seenAt = '2026-01-31T09:30:00.000Z'
+    app.events.emit({ type: 'source.changed', ref, path: '/p/m/handler.js', files: 1, seenAt })
     app.events.emit({ type: 'build.failed', ref, problem })
     expect(started.stdout.text).toContain(
       '✗ m-search  handler.js  build failed\n  BUILD_FAILED: npm failed\n  → Fix it.\n',
