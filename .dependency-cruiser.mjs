@@ -1,5 +1,5 @@
 // The one-direction rule of docs/architecture.md, as rules. Each comment says what to do instead.
-const roomNames = 'docker|provider|builder|queue|registry|watcher|transport|setup'
+const roomNames = 'docker|provider|builder|queue|registry|watcher|transport|setup|debug'
 /** An npm package with one home: everything else goes through that room. */
 const home = (name, pkg, folder) => ({
   name: `${name}-has-one-home`,

@@ -12,10 +12,13 @@ import type { Login } from './core/login.ts'
 import type { Provider } from './core/provider.ts'
 import type { Queue } from './core/queue.ts'
 import type { Watcher } from './core/watcher.ts'
+import { loopbackDoors } from './debug/loopback-doors.ts'
+import { openPortBook } from './debug/port-book.ts'
 import { AsyncCalls, DEFAULT_ASYNC } from './engine/async-calls.ts'
 import type { AsyncSettings } from './engine/async-calls.ts'
 import { CodeBook } from './engine/code-book.ts'
 import type { DevLoop } from './engine/dev-loop.ts'
+import { Debugging } from './engine/debugging.ts'
 import { eventLog, Events } from './engine/events.ts'
 import { noteFailures } from './engine/failure-notes.ts'
 import { Functions } from './engine/functions.ts'
@@ -153,6 +156,18 @@ async function open(config: Config, parts: Partial<Parts>, closers: Closers): Pr
     }),
   )
   const router = new Router({ registry, provider, reconciler, functions, problems, gate })
+  const debugging = closers.use(
+    new Debugging({
+      registry,
+      provider,
+      router,
+      doors: loopbackDoors,
+      book: openPortBook(join(config.dataDir, 'debug.json')),
+      events,
+      log,
+      isAllowed: isLoopback(config.host),
+    }),
+  )
   const invoker = new Invoker({
     router,
     transport,
@@ -190,6 +205,7 @@ async function open(config: Config, parts: Partial<Parts>, closers: Closers): Pr
       provider,
       registry,
       secretDelivery,
+      debugging,
       events,
       metrics,
       version,
@@ -212,6 +228,7 @@ async function open(config: Config, parts: Partial<Parts>, closers: Closers): Pr
   await provider.routeGateway(await listenInside(gateway, provider.hostAddress, outside, login))
   url = urlOf(outside)
   lock.announce(url)
+  debugging.resume()
   if (asksOutside) log.info(`a login is asked for: ${loginCommand(url, asksOutside)}`)
   else if (!isLoopback(config.host))
     log.warn(`anyone who reaches ${url} may deploy: there is no login (--no-auth)`)
@@ -228,6 +245,8 @@ async function open(config: Config, parts: Partial<Parts>, closers: Closers): Pr
     (stopped ??= (async () => {
       try {
         await devLoop?.[Symbol.asyncDispose]()
+        // Calls that stand at a breakpoint go on when nobody debugs them any more.
+        await debugging[Symbol.asyncDispose]()
         await Promise.all([gateway.drain(config.drainMs), calls.drain(config.drainMs)])
         await reconciler[Symbol.asyncDispose]()
         // With nothing to run on, the network and the relay serve nobody.

@@ -1,9 +1,11 @@
 import { join } from 'node:path'
+import envPaths from 'env-paths'
 import { createImageBuilder } from './builder/image-builder.ts'
 import type { Config } from './config.ts'
 import type { Builder } from './core/builder.ts'
 import type { Log } from './core/log.ts'
 import type { Provider } from './core/provider.ts'
+import { debugpyWheel } from './debug/debugpy.ts'
 import { makeEngine } from './docker/client.ts'
 import type { Engine } from './docker/client.ts'
 import { formatEngineAddress } from './docker/engine-address.ts'
@@ -15,6 +17,9 @@ import type { SqliteRegistry } from './registry/sqlite-registry.ts'
 
 /** The shipped templates. */
 export const TEMPLATES = join(PACKAGE_FOLDER, 'templates')
+
+/** What is the same for all projects of this user, and can be had again. */
+const CACHE = envPaths('faasdock', { suffix: '' }).cache
 
 /** An engine that answered. */
 export interface FoundEngine {
@@ -54,6 +59,7 @@ export function dockerProvider(
     relayImage,
     registryConfig: () => readRegistryConfig(env),
     forcePublish: reach === 'published',
+    debugpy: () => debugpyWheel({ folder: join(CACHE, 'debugpy'), env }),
     log,
   })
 }

@@ -5,6 +5,7 @@ import type { Log } from '../core/log.ts'
 import type { Login } from '../core/login.ts'
 import type { Registry } from '../core/registry.ts'
 import type { AsyncCalls } from '../engine/async-calls.ts'
+import type { Debugging } from '../engine/debugging.ts'
 import type { Functions } from '../engine/functions.ts'
 import type { Namespaces } from '../engine/namespaces.ts'
 import type { SecretDelivery } from '../engine/secret-delivery.ts'
@@ -15,6 +16,7 @@ import { measure } from './middleware/measure.ts'
 import { origin } from './middleware/origin.ts'
 import { cleanPath, unmatched } from './middleware/paths.ts'
 import { alertRoutes } from './routes/alerts.ts'
+import { debugRoutes } from './routes/debug.ts'
 import { functionRoutes } from './routes/functions.ts'
 import { namespaceRoutes } from './routes/namespaces.ts'
 import { platformRoutes } from './routes/platform.ts'
@@ -29,6 +31,7 @@ export interface ControlParts extends PlatformParts {
   readonly calls: AsyncCalls
   readonly registry: Registry
   readonly secretDelivery: SecretDelivery
+  readonly debugging: Debugging
   readonly log: Log
   /** Host names besides our own that may be used to call the control routes. */
   readonly allowedHosts: readonly string[]
@@ -88,6 +91,7 @@ function controlRouter(parts: ControlParts, stopping: AbortSignal): Router {
   alertRoutes(router, parts)
   platformRoutes(router, parts, stopping)
   queueRoutes(router, parts.calls, stopping)
+  debugRoutes(router, parts.debugging)
   uiRoutes(router, parts.version.release)
   return router
 }
