@@ -27,8 +27,11 @@ export interface InvokerParts {
   readonly waitTimeoutMs: number
 }
 
-/** A replica that refuses connections has most likely just ended: so long others, or its successor, are waited for. */
-const REFUSED_MS = 3000
+/**
+ * A replica that refuses connections has most likely just ended: so long others, or its successor, are waited for. A
+ * busy engine takes seconds to tell of an end.
+ */
+const REFUSED_MS = 10_000
 /** Until the same replica is tried again, milliseconds; the engine tells of an end within a moment. */
 const REFUSED_PAUSE_MS = 50
 /** What a watchdog's child gets to begin to listen, before a call that came too early is sent again. */

@@ -6,6 +6,7 @@ const TIMEOUT_SETTING = 'upstream_timeout'
 /** Errors after which another replica may be tried, if the request was on no connection yet when they came. */
 const NEVER_SENT = new Set([
   'ECONNREFUSED',
+  'ECONNRESET',
   'EHOSTUNREACH',
   'ENETUNREACH',
   'ETIMEDOUT',

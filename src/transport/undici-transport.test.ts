@@ -1,6 +1,8 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { IncomingMessage, RequestListener, Server } from 'node:http'
-import { createServer as createNetServer } from 'node:net'
+import { connect, createServer as createNetServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { Readable } from 'node:stream'
 import { describe, expect, test } from 'vitest'
@@ -228,6 +230,37 @@ test('what asks for a change is not sent again there, and nothing is on a connec
     unreachable,
   )
   expect(calls).toBe(1)
+})
+
+/** Listens, and never looks: what comes is taken in by the kernel alone. */
+const BLIND = `
+  const server = require('net').createServer()
+  server.listen(0, '127.0.0.1', () => {
+    console.log(server.address().port)
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 60_000)
+  })
+`
+
+test.each([
+  ['a GET was never sent: it is sent again, and refused', 'GET', true],
+  ['a POST may have been seen', 'POST', false],
+])('where a process ends before it has looked at a connection, %s', async (_, method, isUnsent) => {
+  const program = spawn(process.execPath, ['-e', BLIND], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const [text] = (await once(program.stdout, 'data')) as [Buffer]
+  const port = Number(text.toString())
+  await using transport = new UndiciTransport({ answerTimeoutMs: 60_000 })
+  const sent = transport.send(leaseOf(port), request({ method }), new Answer(), never).then(
+    () => 'answered',
+    (caught: unknown) => caught,
+  )
+  // Behind it: when this one is through, that one is, and its request is written.
+  const after = connect(port, '127.0.0.1').on('error', () => undefined)
+  await once(after, 'connect')
+  await settle()
+  program.kill('SIGKILL')
+  const error = await sent
+  expect(error).toMatchObject({ code: 'FUNCTION_UNREACHABLE' })
+  expect(transport.wasNeverSent(error)).toBe(isUnsent)
 })
 
 test('a replica that does not begin to answer in time is given up; one that streams slowly is not', async () => {

@@ -142,8 +142,10 @@ export class UndiciTransport implements Transport {
 
 /** A connection that its server has just let go of may be followed by another such. */
 const MAX_TRIES = 3
-/** What is seen of a connection that ends without an answer. */
-const ENDED = new Set(['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE'])
+/** A connection ended in good order: whoever had it may have read the call. */
+const ENDED = 'UND_ERR_SOCKET'
+/** A connection was reset: whoever had it left the call unread, as the socket of a process that ends does. */
+const RESET = new Set(['ECONNRESET', 'EPIPE'])
 
 /** What Go's client, and so OpenFaaS, sends again by itself: nothing of it is used up, and it asks for no change. */
 function isReplayable({ method, body }: InvocationRequest): boolean {
@@ -196,11 +198,13 @@ class Exchange {
   }
 
   /**
-   * Whether it was sent on a connection that had served a call before, and that ended without a word: its server, which
-   * may close such a connection whenever it likes, had most likely done so before it came (RFC 9112, 9.3.1).
+   * Whether its connection ended without a word, and most likely before anybody read the call. One that had served a call
+   * before may be closed by its server whenever that likes (RFC 9112, 9.3.1). A new one is made by the kernel, and reset
+   * by it where the process that listened ends before it has looked.
    */
-  cameTooLate(error: Error & { code?: string }): boolean {
-    return this.#isReused && !this.#hasBegun && !this.#signal.aborted && ENDED.has(error.code ?? '')
+  cameTooLate({ code = '' }: Error & { code?: string }): boolean {
+    if (this.#hasBegun || this.#signal.aborted) return false
+    return RESET.has(code) || (this.#isReused && code === ENDED)
   }
 
   onHeaders(status: number, rawHeaders: Buffer[], resume: () => void, statusText: string): boolean {

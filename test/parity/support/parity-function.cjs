@@ -24,6 +24,9 @@ function answer(request, response, env, print) {
     case '/wait':
       return setTimeout(() => response.end('waited'), Number(url.searchParams.get('ms')))
     case '/crash':
+      // What a process that ends does in any order: its connections end, and a while later it listens no more.
+      request.socket.destroy()
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 100)
       return process.exit(3)
     case '/status':
       response.statusCode = Number(url.searchParams.get('code'))
