@@ -1,47 +1,94 @@
-import { watch } from 'chokidar'
-import type { FSWatcher } from 'chokidar'
-import type { FileChange, Watcher } from '../core/watcher.ts'
+import { resolve } from 'node:path'
+import type { Log } from '../core/log.ts'
+import { silentLog } from '../core/log.ts'
+import type { FileChange, Watcher, WatchOptions } from '../core/watcher.ts'
+import { Folders } from './folders.ts'
+import type { FoldersOptions, WatchMode } from './folders.ts'
+import { wantedBelow } from './ignore-file.ts'
+import type { ParseIgnoreFile } from './ignore-file.ts'
+import { Root } from './root.ts'
+import { Telling } from './telling.ts'
 
-/** Folders that hold nothing that was written by hand. */
-const IGNORED_FOLDERS = new Set(['.git', 'node_modules', '__pycache__', '.venv', '.pytest_cache', '.tox'])
-/** What editors put beside a file while they save it. */
-const EDITOR_FILE =
-  /(~|\.sw[a-z]|\.tmp|\.bak|___jb_(tmp|old)___)$|^(\.#|#|4913$|\.goutputstream-)|^\.DS_Store$/
+export interface WatcherOptions extends Partial<Pick<FoldersOptions, 'silentMountOf'>> {
+  /** How changes are noticed; by default `auto`. */
+  readonly mode?: WatchMode
+  /** Where it is said what cannot be watched, and why. */
+  readonly log?: Log
+  /** Docker's rules; without them no `.dockerignore` is respected. */
+  readonly parseIgnoreFile?: ParseIgnoreFile
+}
 
-/** Files and folders on this machine's disks. */
+/** Files and folders on this machine's disks, by chokidar's events where they arrive, else by looking. */
 export class ChokidarWatcher implements Watcher {
-  readonly #open = new Set<FSWatcher>()
+  readonly #folders: Folders
+  readonly #log: Log
+  readonly #parse: ParseIgnoreFile | undefined
+  readonly #open = new Set<AsyncDisposable>()
+  /** What was said already. */
+  readonly #told = new Set<string>()
 
-  async watch(paths: readonly string[], onChange: (change: FileChange) => void): Promise<AsyncDisposable> {
-    const roots = new Set(paths)
-    const watcher = watch([...paths], {
-      ignoreInitial: true,
-      ignored: (path) => !roots.has(path) && isNoise(path),
-      // A loop of symlinks would be followed for ever; builds follow links themselves.
-      followSymlinks: false,
-    })
-    this.#open.add(watcher)
-    watcher.on('all', (event, path) =>
-      onChange({ path, isGone: event === 'unlink' || event === 'unlinkDir' }),
+  constructor({ mode = 'auto', log = silentLog, parseIgnoreFile, silentMountOf }: WatcherOptions = {}) {
+    this.#log = log
+    this.#parse = parseIgnoreFile
+    this.#folders = new Folders({ mode, log, ...(silentMountOf && { silentMountOf }) })
+  }
+
+  /** How many folders there are, and how they are seen. */
+  get counts(): Folders['counts'] {
+    return this.#folders.counts
+  }
+
+  async watch(
+    paths: readonly string[],
+    onChange: (change: FileChange) => void,
+    { handlers = [] }: WatchOptions = {},
+  ): Promise<AsyncDisposable> {
+    const telling = new Telling(onChange)
+    const parse = this.#parse
+    const roots = [...new Set(paths.map((path) => resolve(path)))].map(
+      (path) =>
+        new Root({
+          folders: this.#folders,
+          path,
+          tell: (one, isGone) => telling.tell(one, isGone),
+          ...(parse && handlers.includes(path) && { makeWanted: () => wantedBelow(path, parse) }),
+          unreadable: (one) => this.#sayUnreadable(one),
+          tooMany: (_one, most) => this.#sayTooMany(path, most),
+        }),
     )
-    // One folder that cannot be watched must not end the watching of the others.
-    watcher.on('error', () => undefined)
-    await new Promise<void>((resolve) => watcher.once('ready', resolve))
-    return {
-      [Symbol.asyncDispose]: async () => {
-        this.#open.delete(watcher)
-        await watcher.close()
+    const watch = {
+      [Symbol.asyncDispose]: () => {
+        this.#open.delete(watch)
+        telling[Symbol.dispose]()
+        for (const root of roots) root[Symbol.dispose]()
+        return Promise.resolve()
       },
     }
+    this.#open.add(watch)
+    await Promise.all(roots.map((root) => root.start()))
+    return watch
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.allSettled([...this.#open].map((watcher) => watcher.close()))
-    this.#open.clear()
+    await Promise.all([...this.#open].map((watch) => watch[Symbol.asyncDispose]()))
+    this.#folders[Symbol.dispose]()
   }
-}
 
-function isNoise(path: string): boolean {
-  const name = path.slice(Math.max(path.lastIndexOf('/'), path.lastIndexOf('\\')) + 1)
-  return IGNORED_FOLDERS.has(name) || EDITOR_FILE.test(name)
+  #sayUnreadable(path: string): void {
+    this.#once(
+      `${path} cannot be read, so changes in it are not seen: give yourself the right to (chmod u+rx), or leave it out with the handler folder’s .dockerignore`,
+    )
+  }
+
+  #sayTooMany(path: string, most: number): void {
+    this.#once(
+      `${path} has more than ${most} folders: changes in the others are not seen. Leave out what is no source with a .dockerignore there`,
+    )
+  }
+
+  #once(text: string): void {
+    if (this.#told.has(text)) return
+    this.#told.add(text)
+    this.#log.warn(text)
+  }
 }
