@@ -27,9 +27,10 @@ export async function buildHello(engine: Engine, run: string): Promise<HelloImag
 
 async function build(engine: Engine, name: string, user: string): Promise<void> {
   const tar = pack()
+  // Shares no layer with the same image of a run beside this one, which removes its own.
   tar.entry(
     { name: 'Dockerfile' },
-    `FROM ${BASE}\nLABEL com.faasdock.test=1\nCOPY hello.cjs /hello.cjs\n${user}CMD ["node", "/hello.cjs"]\n`,
+    `FROM ${BASE}\nLABEL com.faasdock.test=1 made-for=${name}\nCOPY hello.cjs /hello.cjs\n${user}CMD ["node", "/hello.cjs"]\n`,
   )
   tar.entry({ name: 'hello.cjs' }, HELLO_PROGRAM)
   tar.finalize()

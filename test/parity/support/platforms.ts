@@ -146,8 +146,8 @@ async function openOnDocker(flags: Flags, program: string): Promise<ParityPlatfo
 
   async function buildImage(name: string): Promise<void> {
     const tar = pack()
-    const dockerfile =
-      'FROM node:20-alpine\nLABEL com.faasdock.test=1\nCOPY f.cjs /f.cjs\nCMD ["node", "/f.cjs"]\n'
+    // Shares no layer with the same image of a run beside this one, which removes its own.
+    const dockerfile = `FROM node:20-alpine\nLABEL com.faasdock.test=1 made-for=${name}\nCOPY f.cjs /f.cjs\nCMD ["node", "/f.cjs"]\n`
     tar.entry({ name: 'Dockerfile' }, dockerfile)
     tar.entry({ name: 'f.cjs' }, await readFile(program))
     tar.finalize()
