@@ -3,7 +3,7 @@ import { settle } from '../../test/support/fake-clock.ts'
 import { makePlatform, specOf, steeredImage } from '../../test/support/platform.ts'
 import type { TestPlatform } from '../../test/support/platform.ts'
 import { FaasError } from '../core/errors.ts'
-import type { InvocationSink, ResponseSink, Transport } from '../core/invocation.ts'
+import type { InvocationSink, ResponseSink, Staleness, Transport } from '../core/invocation.ts'
 import type { Lease } from '../core/provider.ts'
 import { Invoker } from './invoker.ts'
 
@@ -34,6 +34,10 @@ function makeTransport(tries: readonly Try[], isNeverSent = true): { transport: 
 class Sink implements InvocationSink {
   status = 0
   failure: unknown
+  stale: Staleness | undefined
+  onStale(why: Staleness | undefined): void {
+    this.stale = why
+  }
   onHead(status: number): void {
     this.status = status
   }
@@ -138,4 +142,62 @@ test('a function that is not there is a failure of the call, not of the invoker'
   await invoker.invoke(specOf('nobody', 'image'), request, sink, never)
   expect(leases).toEqual([])
   expect(sink.failure).toMatchObject({ code: 'FUNCTION_NOT_FOUND' })
+})
+
+test('a call of a function that was just saved waits for the new code, and is not marked', async () => {
+  await using platform = await makePlatform({ image: steeredImage() })
+  const { gate, clock } = platform
+  const { transport, leases } = makeTransport([answer])
+  const spec = specOf('hello', 'image')
+  await platform.functions.deploy(spec).settled
+  const sink = new Sink()
+  const invoker = new Invoker({ router: platform.router, transport, observers: [], clock, waitTimeoutMs })
+  gate.hold(spec)
+  const call = invoker.invoke(spec, request, sink, never)
+  await clock.advance(1000)
+  expect(leases).toEqual([])
+  gate.open(spec)
+  await call
+  expect(sink).toMatchObject({ status: 200, failure: undefined, stale: undefined })
+})
+
+test.each(['building', 'failing'] as const)(
+  'a call that the older code has to answer is marked as %s',
+  async (why) => {
+    await using platform = await makePlatform({ image: steeredImage() })
+    const { gate, clock } = platform
+    const { transport } = makeTransport([answer])
+    const spec = specOf('hello', 'image')
+    await platform.functions.deploy(spec).settled
+    const sink = new Sink()
+    const invoker = new Invoker({ router: platform.router, transport, observers: [], clock, waitTimeoutMs })
+    gate.hold(spec)
+    const call = invoker.invoke(spec, request, sink, never)
+    if (why === 'building') await clock.advance(2000)
+    else gate.fail(spec)
+    await call
+    expect(sink).toMatchObject({ status: 200, failure: undefined, stale: why })
+  },
+)
+
+test('a call that is sent again after the new code came is not marked for its first try', async () => {
+  await using platform = await makePlatform({ image: steeredImage() })
+  const { gate, clock } = platform
+  const spec = specOf('hello', 'image')
+  await platform.functions.deploy(spec).settled
+  gate.fail(spec)
+  const { transport } = makeTransport([
+    () => {
+      gate.open(spec)
+      return unreachable()
+    },
+    answer,
+  ])
+  const sink = new Sink()
+  const invoker = new Invoker({ router: platform.router, transport, observers: [], clock, waitTimeoutMs })
+  const call = invoker.invoke(spec, request, sink, never)
+  await settle()
+  await clock.advance(50)
+  await call
+  expect(sink).toMatchObject({ status: 200, stale: undefined })
 })
