@@ -13,6 +13,7 @@ import { requireEngine } from './docker/find-engine.ts'
 import { readRegistryConfig } from './docker/registry-config.ts'
 import { PACKAGE_FOLDER } from './package.ts'
 import { createDockerProvider } from './provider/docker/docker-provider.ts'
+import { swapKey } from './registry/swap-key.ts'
 import type { SqliteRegistry } from './registry/sqlite-registry.ts'
 
 /** The shipped templates. */
@@ -57,6 +58,7 @@ export function dockerProvider(
     startTimeoutMs,
     drainMs,
     relayImage,
+    swapKey: swapKey(dataDir),
     registryConfig: () => readRegistryConfig(env),
     forcePublish: reach === 'published',
     debugpy: () => debugpyWheel({ folder: join(CACHE, 'debugpy'), env }),

@@ -17,6 +17,8 @@ export interface ContainerPlan {
   readonly hosts: readonly string[]
   /** A folder of the container's own, filled before its process starts; it goes when the container goes. */
   readonly folder?: PrivateFolder
+  /** A folder of the image that gets other files before the process starts. */
+  readonly overlay?: PrivateFolder
   readonly readOnlyRoot: boolean
   /** The engine starts it again when it ends or when the engine itself restarts; for what no reconciler looks after. */
   readonly restarts?: boolean
@@ -34,7 +36,7 @@ export interface ContainerPlan {
 interface PrivateFolder {
   readonly path: string
   readonly labels: Readonly<Record<string, string>>
-  /** Puts the files in, by `putFiles`. */
+  /** Puts the files in. */
   readonly fill: (container: string) => Promise<void>
 }
 
@@ -77,6 +79,7 @@ export async function runContainer(engine: Engine, plan: ContainerPlan): Promise
   }
   try {
     await plan.folder?.fill(container.id)
+    await plan.overlay?.fill(container.id)
     await container.start()
     return await inspectRunning(container, plan.publish)
   } catch (error) {
@@ -108,7 +111,7 @@ function createBody(plan: ContainerPlan): Dockerode.ContainerCreateOptions {
     HostConfig: {
       NetworkMode: plan.network,
       ExtraHosts: [...plan.hosts],
-      ...(plan.folder && { Mounts: [asVolume(plan.folder)] }),
+      ...mounts(plan),
       CapDrop: ['ALL'],
       SecurityOpt: ['no-new-privileges'],
       PidsLimit: PIDS_LIMIT,
@@ -142,13 +145,22 @@ function logConfig(driver: 'local' | 'json-file'): Dockerode.HostConfig['LogConf
   return { Type: driver, Config: driver === 'local' ? { ...limits, compress: 'false' } : limits }
 }
 
+/** Into a root that nobody may write to an engine puts no files, but into a volume, which begins as the image's folder. */
+function mounts({ folder, overlay, readOnlyRoot }: ContainerPlan): Dockerode.HostConfig {
+  const all = [
+    ...(folder ? [asVolume(folder, true)] : []),
+    ...(overlay && readOnlyRoot ? [asVolume(overlay, false)] : []),
+  ]
+  return all.length > 0 ? { Mounts: all } : {}
+}
+
 /** A volume without a name is removed with its container; the label is for those whose container somebody else removed. */
-function asVolume({ path, labels }: PrivateFolder): Dockerode.MountSettings {
+function asVolume({ path, labels }: PrivateFolder, isEmpty: boolean): Dockerode.MountSettings {
   // The types want a source, which is what gives a volume a name.
   const volume: Omit<Dockerode.MountSettings, 'Source'> = {
     Type: 'volume',
     Target: path,
-    VolumeOptions: { NoCopy: true, Labels: { ...labels }, DriverConfig: { Name: '', Options: {} } },
+    VolumeOptions: { NoCopy: isEmpty, Labels: { ...labels }, DriverConfig: { Name: '', Options: {} } },
   }
   return volume as Dockerode.MountSettings
 }
@@ -238,6 +250,16 @@ export async function containerEnd(engine: Engine, id: string): Promise<Containe
       wasOutOfMemory: State.OOMKilled,
       error: State.Error,
     }
+  } catch (error) {
+    if (isMissing(error)) return undefined
+    throw engineFailure(error, `inspect container ${id.slice(0, 12)}`)
+  }
+}
+
+/** Id of the image that a container was made of. Undefined when it is gone. */
+export async function containerImage(engine: Engine, id: string): Promise<string | undefined> {
+  try {
+    return (await engine.getContainer(id).inspect()).Image
   } catch (error) {
     if (isMissing(error)) return undefined
     throw engineFailure(error, `inspect container ${id.slice(0, 12)}`)

@@ -2,13 +2,15 @@
 export const LABEL = {
   /** Id of the data directory that wants it. */
   instance: 'com.faasdock.instance',
-  /** `function`, `relay`, `network` or, for a volume, `secrets`. */
+  /** `function`, `relay`, `network` or, for a volume, `secrets` or `code`. */
   role: 'com.faasdock.role',
   namespace: 'com.faasdock.namespace',
   function: 'com.faasdock.function',
   revision: 'com.faasdock.revision',
   /** Names of the secrets that a function has, with commas: whom a new value concerns. */
   secrets: 'com.faasdock.secrets',
+  /** `swap` or `files`, a colon, and the hash of the code that a replica's process began with. */
+  code: 'com.faasdock.code',
   /** How the gateway's names were given to the replica: a replica made for another route cannot be adopted. */
   route: 'com.faasdock.route',
   /** On the network: where the instance's data directory is, so that `gc` can see whether it is alive. */

@@ -36,6 +36,8 @@ function fakeHost(): {
         waiting.set(id, { resolve, reject })
         signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true })
       }),
+    codeOf: () => Promise.resolve(undefined),
+    load: () => Promise.resolve({ type: 'loaded' }),
     exitError: ({ id }) => Promise.resolve(exit(id)),
     stop: ({ id }) => Promise.resolve(void there.delete(id)),
     discard: ({ id }) => Promise.resolve(void there.delete(id)),

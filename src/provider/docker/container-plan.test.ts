@@ -13,6 +13,8 @@ function plan(more: Partial<FunctionSpec> = {}, imageEnv: Record<string, string>
     publish: false,
     logDriver: 'local',
     fillSecrets: () => Promise.resolve(),
+    putCode: () => Promise.resolve(),
+    tokenOf: () => 'token',
   } as const
   return planContainer({ id: 'r1', spec, createdAt: '' }, context, new Map(Object.entries(imageEnv)))
 }

@@ -4,6 +4,7 @@ import { formatRef } from '../../core/function.ts'
 import type { Engine } from '../../docker/client.ts'
 import {
   containerEnd,
+  containerImage,
   execOutput,
   imageEnv,
   isNetworkGone,
@@ -13,10 +14,13 @@ import {
 } from '../../docker/containers.ts'
 import type { RunningContainer } from '../../docker/containers.ts'
 import { lastLines } from '../../docker/logs.ts'
-import type { ReplicaHost, StartedReplica } from '../replica.ts'
-import { FUNCTION_PORT, planContainer } from './container-plan.ts'
+import type { CodeChange, CodeOverlay, LoadOutcome } from '../code-change.ts'
+import type { LoadWatch, ReplicaHost, StartedReplica } from '../replica.ts'
+import { beginningOf, FUNCTION_PORT, planContainer } from './container-plan.ts'
 import type { PlanContext } from './container-plan.ts'
 import { listensOn, waitReady, watchdogChildPort } from './readiness.ts'
+import { giveCode, runningCode } from './runtime-route.ts'
+import type { RuntimeAddress } from './runtime-route.ts'
 
 /** A replica that drained has nothing to finish; this is for its shutdown hooks. */
 const STOP_GRACE_SECONDS = 1
@@ -48,27 +52,32 @@ export class DockerHost implements ReplicaHost {
     this.#options = options
   }
 
-  start(revision: Revision, signal: AbortSignal): Promise<StartedReplica> {
+  start(revision: Revision, signal: AbortSignal, overlay?: CodeOverlay): Promise<StartedReplica> {
     return this.#options.throttle(async () => {
       signal.throwIfAborted()
       const context = this.#options.context()
-      const container = await this.#run(revision, context)
+      const container = await this.#run(revision, context, overlay)
       const { name, namespace } = revision.spec
       const ref = { name, namespace }
       this.#options.onStarted(ref, container.id)
-      return { id: container.id, origin: originOf(container, context.publish), ref }
+      const began = beginningOf(revision, overlay)
+      return { id: container.id, origin: originOf(container, context.publish), ref, ...(began && { began }) }
     })
   }
 
-  async #run(revision: Revision, context: PlanContext): Promise<RunningContainer> {
+  async #run(
+    revision: Revision,
+    context: PlanContext,
+    overlay: CodeOverlay | undefined,
+  ): Promise<RunningContainer> {
     const { engine, remakeNetwork } = this.#options
     const env = await this.#imageEnv(revision)
     try {
-      return await runContainer(engine, planContainer(revision, context, env))
+      return await runContainer(engine, planContainer(revision, context, env, overlay))
     } catch (error) {
       if (!isNetworkGone(error)) throw error
       await remakeNetwork()
-      return await runContainer(engine, planContainer(revision, context, env))
+      return await runContainer(engine, planContainer(revision, context, env, overlay))
     }
   }
 
@@ -89,6 +98,23 @@ export class DockerHost implements ReplicaHost {
     } finally {
       this.#waiting.delete(replica.id)
     }
+  }
+
+  async codeOf(replica: StartedReplica, revision: Revision): Promise<string | undefined> {
+    const { began } = replica
+    if (began?.swaps === true) return runningCode(this.#runtime(replica))
+    if (began) return began.hash
+    // It runs what is in its image, which is not necessarily the one that the revision has now.
+    const image = await containerImage(this.#options.engine, replica.id)
+    return image !== undefined && image === revision.imageId ? revision.code?.inImage : undefined
+  }
+
+  load(replica: StartedReplica, change: CodeChange, watch: LoadWatch): Promise<LoadOutcome> {
+    return giveCode(this.#runtime(replica), change, watch)
+  }
+
+  #runtime({ origin, ref }: StartedReplica): RuntimeAddress {
+    return { origin, token: this.#options.context().tokenOf(ref) }
   }
 
   /** The engine says that a container ended. */

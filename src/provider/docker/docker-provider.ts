@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import pLimit from 'p-limit'
@@ -22,6 +23,7 @@ import { engineFacts } from '../../docker/client.ts'
 import type { ListedContainer } from '../../docker/containers.ts'
 import { containerEnd, listContainers, removeContainer, removeContainersOf } from '../../docker/containers.ts'
 import { engineFailure } from '../../docker/errors.ts'
+import { putCode } from '../../docker/code-files.ts'
 import type { ContainerEvent } from '../../docker/events.ts'
 import { watchContainers } from '../../docker/events.ts'
 import { resolveImage } from '../../docker/pull.ts'
@@ -35,13 +37,14 @@ import { removeUnusedVolumes } from '../../docker/volumes.ts'
 import { noDebugger, notReady } from '../no-debugger.ts'
 import { ReplicaSet } from '../replica-set.ts'
 import { unmetConstraint } from './constraints.ts'
-import { FUNCTION_PORT, GATEWAY_NAMES } from './container-plan.ts'
+import { FUNCTION_PORT, GATEWAY_NAMES, readBeginning } from './container-plan.ts'
 import { Debuggers } from './debuggers.ts'
 import { describeEnd, DockerHost, originOf } from './docker-host.ts'
 import { FunctionLogs } from './function-logs.ts'
 import { LogArchive } from './log-archive.ts'
 import { runRelay } from './relay.ts'
 import { isSilent, waitReady } from './readiness.ts'
+import { swapToken } from './runtime-route.ts'
 import { SecretCopies } from './secret-copies.ts'
 
 export interface DockerProviderOptions {
@@ -60,6 +63,11 @@ export interface DockerProviderOptions {
   readonly relayImage: string
   /** The wheel of debugpy, for Python functions that do not bring it along. DEBUGGER_UNAVAILABLE. */
   readonly debugpy?: () => Promise<Uint8Array>
+  /**
+   * What the tokens are made of by which functions know us (docs/runtime.md). Without it, a key of this run: functions that
+   * an earlier one left are then replaced where others would be given new code.
+   */
+  readonly swapKey?: Uint8Array
   /** Logins for private registries. */
   readonly registryConfig: () => Promise<RegistryConfig>
   readonly log: Log
@@ -135,7 +143,7 @@ export class DockerProvider implements Provider {
     network: InstanceNetwork,
     logDriver: 'local' | 'json-file',
   ) {
-    const { engine, instance, dataDir, readSecret } = options
+    const { engine, instance, dataDir, readSecret, swapKey = randomBytes(32) } = options
     this.#options = options
     this.#info = info
     this.#network = network
@@ -160,6 +168,8 @@ export class DockerProvider implements Provider {
         publish: this.#publishes,
         logDriver,
         fillSecrets: (spec, container) => this.#secrets.fill(spec, container),
+        putCode: (overlay, container) => putCode(engine, container, overlay),
+        tokenOf: (ref) => swapToken(swapKey, ref),
       }),
     })
   }
@@ -240,7 +250,8 @@ export class DockerProvider implements Provider {
         const ref = { name: labels[LABEL.function] ?? '', namespace: labels[LABEL.namespace] ?? '' }
         if (answers[index] === true && revision !== undefined) {
           const origin = originOf(container, this.#publishes)
-          this.#set(ref).adopt(revision, { id: container.id, origin, ref })
+          const began = readBeginning(labels[LABEL.code])
+          this.#set(ref).adopt(revision, { id: container.id, origin, ref, ...(began && { began }) })
           // A secret may have changed while nobody was there to tell it.
           await this.#secrets.refresh(container)
         } else {

@@ -19,13 +19,24 @@ import type {
   ProviderInfo,
   Usage,
 } from '../../core/provider.ts'
+import type { CodeChange, CodeOverlay, LoadFailure, LoadOutcome } from '../code-change.ts'
 import type { ReplicaHost, StartedReplica } from '../replica.ts'
 import { noDebugger, notReady } from '../no-debugger.ts'
 import { ReplicaSet } from '../replica-set.ts'
 
+/** The text of each file of a function's code, by path. */
+export type MemoryFiles = ReadonlyMap<string, string>
+
 /** What a replica of an image does. `log` writes a line to the function's log. */
 export interface MemoryImage {
-  readonly listener: (revision: Revision, log: (line: string) => void) => RequestListener
+  /** Made once for each code that a replica gets: what it throws is why that code does not load. */
+  readonly listener: (revision: Revision, log: (line: string) => void, files: MemoryFiles) => RequestListener
+  /** The code in the image. */
+  readonly files?: Readonly<Record<string, string>>
+  /** Resolves when code that a replica gets while it runs is loaded; rejects with why it does not load. At once by default. */
+  readonly load?: (files: MemoryFiles) => Promise<void>
+  /** Replicas take no code while they run, whatever a revision says. */
+  readonly neverSwaps?: boolean
   /** More than requests: upgrades, expectations, connections as such. */
   readonly prepare?: (server: Server, revision: Revision) => void
   /** Resolves when it answers; rejects when it never will. At once by default. */
@@ -43,6 +54,23 @@ export interface MemoryProviderOptions {
 interface MemoryReplica extends StartedReplica {
   readonly server: Server
   readonly sockets: ReadonlySet<Socket>
+  readonly revision: Revision
+  files: MemoryFiles
+  /** Of the code that it runs. */
+  hash: string | undefined
+  listener: RequestListener | undefined
+}
+
+/** Code that does not load, with the place in it: for `MemoryImage.listener` and `load` to throw. */
+export class MemoryLoadError extends Error implements LoadFailure {
+  readonly file?: string
+  readonly line?: number
+  readonly column?: number
+
+  constructor({ message, ...place }: LoadFailure) {
+    super(message)
+    Object.assign(this, place)
+  }
 }
 
 /** Of each function, so many replicas that are gone keep their lines. */
@@ -69,7 +97,9 @@ export class MemoryProvider implements Provider {
   constructor(options: MemoryProviderOptions) {
     this.#options = options
     this.#host = {
-      start: (revision, signal) => this.#start(revision, signal),
+      start: (revision, signal, overlay) => this.#start(revision, signal, overlay),
+      codeOf: ({ id }) => Promise.resolve(this.#replicas.get(id)?.hash),
+      load: ({ id }, change) => this.#load(id, change),
       ready: (_replica, revision, signal) =>
         this.#image(revision.spec.image).start?.(revision, signal) ?? Promise.resolve(),
       exitError: (replica) => Promise.resolve(exited(replica.id)),
@@ -208,25 +238,71 @@ export class MemoryProvider implements Provider {
     })
   }
 
-  async #start(revision: Revision, signal: AbortSignal): Promise<MemoryReplica> {
+  async #start(revision: Revision, signal: AbortSignal, overlay?: CodeOverlay): Promise<MemoryReplica> {
     signal.throwIfAborted()
     const id = `memory-${++this.#count}`
     const { name, namespace } = revision.spec
     const ref = { name, namespace }
-    const server = createServer(
-      this.#image(revision.spec.image).listener(revision, (text) => this.#write(ref, id, text)),
-    )
+    const image = this.#image(revision.spec.image)
+    const server = createServer((request, response) => replica.listener?.(request, response))
     const sockets = new Set<Socket>()
     server.on('connection', (socket) => {
       sockets.add(socket)
       socket.once('close', () => sockets.delete(socket))
     })
-    this.#image(revision.spec.image).prepare?.(server, revision)
+    image.prepare?.(server, revision)
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
     const { port } = server.address() as AddressInfo
-    const replica = { id, origin: `http://127.0.0.1:${port}`, server, sockets, ref }
+    const { code } = revision
+    const hash = overlay?.hash ?? code?.inImage
+    const replica: MemoryReplica = {
+      id,
+      origin: `http://127.0.0.1:${port}`,
+      server,
+      sockets,
+      ref,
+      revision,
+      files: new Map([...Object.entries(image.files ?? {}), ...(overlay ? texts(overlay) : [])]),
+      hash,
+      listener: undefined,
+      ...(code && { began: { swaps: code.wanted.way === 'swap', ...(hash !== undefined && { hash }) } }),
+    }
     this.#replicas.set(id, replica)
+    try {
+      replica.listener = this.#listener(replica, replica.files)
+    } catch (error) {
+      await this.#stop(id)
+      throw exited(`${id}: ${asFailure(error).message}`)
+    }
     return replica
+  }
+
+  #listener({ id, ref, revision }: MemoryReplica, files: MemoryFiles): RequestListener {
+    const log = (text: string): void => this.#write(ref, id, text)
+    return this.#image(revision.spec.image).listener(revision, log, files)
+  }
+
+  /** As a runtime answers PUT /_/generation (docs/runtime.md). */
+  async #load(id: string, change: CodeChange): Promise<LoadOutcome> {
+    const replica = this.#replicas.get(id)
+    if (!replica) return { type: 'lost', reason: 'it is gone' }
+    const image = this.#image(replica.revision.spec.image)
+    if (image.neverSwaps === true) return { type: 'refused', reason: 'it takes no code while it runs' }
+    if (change.from !== null && change.from !== replica.hash)
+      return { type: 'elsewhere', hash: replica.hash ?? '' }
+    const kept = [...(change.from === null ? [] : replica.files)]
+    const files = new Map([...kept, ...texts(change)].filter(([path]) => !change.deleted.includes(path)))
+    try {
+      await image.load?.(files)
+      replica.listener = this.#listener(replica, files)
+    } catch (error) {
+      if (!this.#replicas.has(id)) return { type: 'lost', reason: 'it ended' }
+      return { type: 'failed', failure: asFailure(error) }
+    }
+    if (!this.#replicas.has(id)) return { type: 'lost', reason: 'it ended' }
+    replica.files = files
+    replica.hash = change.hash
+    return { type: 'loaded' }
   }
 
   async #stop(id: string): Promise<void> {
@@ -273,6 +349,15 @@ export class MemoryProvider implements Provider {
       if (signal.aborted) done()
     })
   }
+}
+
+function texts({ files }: Pick<CodeChange, 'files'>): [string, string][] {
+  return [...files].map(([path, { content }]) => [path, Buffer.from(content).toString('utf8')])
+}
+
+function asFailure(error: unknown): LoadFailure {
+  if (error instanceof MemoryLoadError) return error
+  return { message: error instanceof Error ? error.message : String(error) }
 }
 
 function exited(id: string): FaasError {
