@@ -446,8 +446,7 @@ export class AsyncCalls implements AsyncDisposable {
 
   #laneRules(callbacks: CallbackWorker): LaneRules {
     const { settings } = this
-    const ruleOf = (lane: string): ReturnType<CallRules['of']> =>
-      this.#rules.of(refOfLane(lane) ?? { name: '', namespace: '' })
+    const ruleOf = (lane: string): ReturnType<CallRules['of']> => this.#rules.ofLane(lane)
     return {
       limit: (lane) => (isCallbackLane(lane) ? CALLBACKS_PER_TARGET : ruleOf(lane).maxInflight),
       pool: (lane) => (isCallbackLane(lane) ? CALLBACK_POOL : `queue:${ruleOf(lane).queue}`),

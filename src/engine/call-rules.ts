@@ -1,8 +1,8 @@
 import type { Clock } from '../core/clock.ts'
 import type { FunctionRef } from '../core/function.ts'
-import { formatRef } from '../core/function.ts'
 import type { Provider } from '../core/provider.ts'
 import type { Registry } from '../core/registry.ts'
+import { laneOf, refOfLane } from './queued-call.ts'
 import { DEFAULT_RETRY, readRetryPolicy } from './retry-policy.ts'
 import type { RetryPolicy } from './retry-policy.ts'
 
@@ -29,6 +29,7 @@ const QUEUE_NAME = /^[-a-zA-Z0-9_.]{1,63}$/
 /** A deploy shows within so many milliseconds; reading the registry for every call would be felt. */
 const REMEMBER_MS = 500
 const MOST_INFLIGHT = 1000
+const MOST_KNOWN = 10_000
 
 /** The rules that functions give themselves by annotations and environment. */
 export class CallRules {
@@ -40,13 +41,21 @@ export class CallRules {
   }
 
   of(ref: FunctionRef): CallRule {
-    const key = formatRef(ref)
-    const known = this.#known.get(key)
+    return this.#of(laneOf(ref), ref)
+  }
+
+  /** The rule of the function that a lane is for. */
+  ofLane(lane: string): CallRule {
+    return this.#of(lane)
+  }
+
+  #of(lane: string, ref?: FunctionRef): CallRule {
+    const known = this.#known.get(lane)
     const now = this.#parts.clock.now()
     if (known && known.until > now) return known.rule
-    if (this.#known.size > 10_000) this.#known.clear()
-    const rule = this.#read(ref)
-    this.#known.set(key, { rule, until: now + REMEMBER_MS })
+    if (this.#known.size > MOST_KNOWN) this.#known.clear()
+    const rule = this.#read(ref ?? refOfLane(lane) ?? { name: '', namespace: '' })
+    this.#known.set(lane, { rule, until: now + REMEMBER_MS })
     return rule
   }
 

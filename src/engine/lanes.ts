@@ -38,6 +38,8 @@ interface Pool {
 
 /** After a queue that could not be asked. Milliseconds. */
 const ASK_AGAIN_MS = 1000
+/** Of a lane that has less than this share of its slots free, they are gathered for so long before they are filled. */
+const GATHERED_SHARE = 8
 const GATHER_MS = 1
 
 /**
@@ -101,12 +103,12 @@ export class Lanes implements AsyncDisposable {
     return pool
   }
 
-  /** Slots that become free in one turn of the event loop are filled together: a look at the queue is not free. */
+  /** Slots are filled several at a time: a look at the queue is not free. */
   #pumpSoon(lane: Lane): void {
     this.#dirty.add(lane)
-    // A lane that is busy anyway is in no hurry: slots are filled several at a time.
-    const isBusy = lane.running > this.#rules.limit(lane.name) / 2
-    if (isBusy) this.#later ??= setTimeout(() => this.#pumpDirty(), GATHER_MS)
+    const limit = this.#rules.limit(lane.name)
+    const isNearlyFull = lane.running > limit - limit / GATHERED_SHARE
+    if (isNearlyFull) this.#later ??= setTimeout(() => this.#pumpDirty(), GATHER_MS)
     else this.#soon ??= setImmediate(() => this.#pumpDirty())
   }
 

@@ -3,7 +3,6 @@ import type { Msg, NatsConnection } from '@nats-io/transport-node'
 import type { Delivery, Taken } from '../core/queue.ts'
 import { DueTimes } from './due-times.ts'
 import { unpack } from './envelope.ts'
-import { DUE_HEADER } from './publisher.ts'
 import type { Recent } from './recent.ts'
 
 /** What a lane needs of the queue that it is part of. */
@@ -14,6 +13,8 @@ export interface LaneSurroundings {
     lane: string,
     again: boolean,
   ) => Promise<{ readonly name: string; readonly connection: NatsConnection }>
+  /** What the lane's consumer is called. */
+  readonly consumerName: (lane: string) => string
   /** Messages that are ours just now, by position. */
   readonly held: Map<number, Held>
   /** Positions of messages that were dealt with, in case JetStream did not hear of it. */
@@ -22,6 +23,8 @@ export interface LaneSurroundings {
   readonly tell: (reply: string, what: string) => void
   /** What stands at or before it in the queue was there before this connection. */
   readonly oldPosition: () => number
+  /** Bytes that all lanes have taken, or are about to take, ahead of whoever asks for them. */
+  readonly ahead: { bytes: number }
 }
 
 /** A message that we have taken. */
@@ -43,29 +46,44 @@ const FORGET_MS = 60_000
 /** How often, and how soon, one looks again when nothing came and something must be there: consumers hear of it late. */
 const LOOKS = 40
 const LOOK_MS = 2
+/** Messages that a busy lane has at hand before they are asked for, so that nobody waits for the server. */
+const AHEAD = 64
+/** What one lane takes ahead at a time, and what all lanes together have ahead. */
+const AHEAD_BYTES = 512 * 1024
+const ALL_AHEAD_BYTES = 16 * 2 ** 20
 
-/** `full`: as many as wanted came. `empty`: there are no more. `gone`: there is no consumer. `lost`: no connection. */
+/**
+ * `full`: as many as wanted came. `empty`: there are no more, or the next is too large to be taken ahead. `gone`: there
+ * is no consumer. `lost`: no connection.
+ */
 type PullEnd = 'full' | 'empty' | 'gone' | 'lost'
+
+interface Ready {
+  readonly delivery: Delivery
+  readonly bytes: number
+}
 
 interface Pull {
   readonly wanted: number
-  readonly got: Delivery[]
-  /** Came, but are not to be handed out. */
-  skipped: number
+  came: number
   readonly end: (how: PullEnd) => void
+  readonly ended: Promise<PullEnd>
 }
 
-/** One lane's consumer. It pulls what was asked for and nothing ahead: what waits, waits in JetStream. */
+/**
+ * One lane's consumer. Of a lane that is busy a few messages are taken ahead; they are ours, and their leases are
+ * extended, as if somebody worked at them. What else waits, waits in JetStream.
+ */
 export class NatsLane {
   readonly #name: string
   readonly #around: LaneSurroundings
   readonly #due = new DueTimes()
-  /** Came when nobody waited for it any more. */
-  readonly #late: Delivery[] = []
+  /** Ours, and not handed out yet, in their order. */
+  #ready: Ready[] = []
   #connection: NatsConnection | undefined
   #inbox = ''
   #pull: Pull | undefined
-  #turn: Promise<unknown> = Promise.resolve()
+  #turn: Promise<unknown> | undefined
   /** The last position that was published to the lane, and the last that came out of it. */
   #published = 0
   #delivered = 0
@@ -88,63 +106,124 @@ export class NatsLane {
     this.#pull?.end('lost')
   }
 
-  /** One pull at a time: what comes is counted. */
-  take(count: number): Promise<Taken> {
-    const turn = this.#turn.then(() => this.#take(count))
-    this.#turn = turn.catch(() => undefined)
-    return turn
+  /** The messages of the lane are gone from the queue: what was taken ahead is nobody's any more. */
+  forget(): void {
+    for (const { delivery } of this.#ready) this.#around.held.delete(delivery.position)
+    this.#dropRemoved()
+    this.#due.clear()
+  }
+
+  /** One at a time: what comes is counted. */
+  async take(count: number): Promise<Taken> {
+    const before = this.#turn
+    const turn = before ? before.then(() => this.#take(count)) : this.#take(count)
+    const quiet = turn.then(
+      () => undefined,
+      () => undefined,
+    )
+    this.#turn = quiet
+    try {
+      return await turn
+    } finally {
+      if (this.#turn === quiet) this.#turn = undefined
+    }
   }
 
   async #take(count: number): Promise<Taken> {
-    const { held } = this.#around
-    const deliveries = this.#late.splice(0).filter(({ position }) => held.has(position))
-    this.#late.push(...deliveries.splice(count))
+    this.#dropRemoved()
+    if (this.#ready.length < count) await this.#fill(count)
+    const taken = this.#ready.splice(0, count)
+    for (const { bytes } of taken) this.#around.ahead.bytes -= bytes
+    // What is full has most likely more.
+    if (taken.length === count) this.#takeAhead()
+    const now = Date.now()
+    const soonest = this.#due.size === 0 ? undefined : this.#due.soonest(now - FORGET_MS)
+    return {
+      deliveries: taken.map(({ delivery }) => delivery),
+      nextDueAt: soonest && Math.max(soonest, now + LOOK_AGAIN_MS),
+    }
+  }
+
+  /** Until `count` messages are at hand, or there are no more. */
+  async #fill(count: number): Promise<void> {
+    // What is on its way may be enough.
+    await this.#pull?.ended
     let again = false
-    for (let looks = 0; deliveries.length < count && looks < LOOKS;) {
+    for (let looks = 0; this.#ready.length < count && looks < LOOKS;) {
       const { name, connection } = await this.#around.consumer(this.#name, again)
-      const pull = await this.#pullOnce(name, connection, count - deliveries.length)
-      deliveries.push(...pull.got)
-      if (pull.how === 'lost') break
-      if (pull.how === 'full') continue
-      const isMissing = this.#delivered < this.#published && deliveries.length === 0
-      if (pull.how === 'empty' && !isMissing) break
-      again = pull.how === 'gone'
+      const end = await this.#pullOnce(name, connection, count - this.#ready.length)
+      this.#dropRemoved()
+      if (end === 'lost') break
+      if (end === 'full') continue
+      const isMissing = this.#delivered < this.#published && this.#ready.length === 0
+      if (end === 'empty' && !isMissing) break
+      again = end === 'gone'
       looks++
       await new Promise((resolve) => setTimeout(resolve, LOOK_MS))
     }
     // What does not come after all was removed.
-    if (deliveries.length === 0) this.#delivered = Math.max(this.#delivered, this.#published)
-    const now = Date.now()
-    const soonest = this.#due.soonest(now - FORGET_MS)
-    return { deliveries, nextDueAt: soonest && Math.max(soonest, now + LOOK_AGAIN_MS) }
+    if (this.#ready.length === 0) this.#delivered = Math.max(this.#delivered, this.#published)
   }
 
-  async #pullOnce(
+  /** Asks for more before somebody wants it; nobody waits for the answer. */
+  #takeAhead(): void {
+    const { ahead, consumerName } = this.#around
+    const wanted = AHEAD - this.#ready.length
+    if (this.#pull || wanted < AHEAD / 2 || ahead.bytes + AHEAD_BYTES > ALL_AHEAD_BYTES) return
+    const connection = this.#connection
+    if (!connection) return
+    ahead.bytes += AHEAD_BYTES
+    this.#pullOnce(consumerName(this.#name), connection, wanted, AHEAD_BYTES)
+      .catch(() => undefined)
+      .finally(() => (ahead.bytes -= AHEAD_BYTES))
+  }
+
+  /** What was removed from the queue meanwhile is not ours any more. */
+  #dropRemoved(): void {
+    const { held, ahead } = this.#around
+    if (this.#ready.every(({ delivery }) => held.has(delivery.position))) return
+    this.#ready = this.#ready.filter(({ delivery, bytes }) => {
+      const isOurs = held.has(delivery.position)
+      if (!isOurs) ahead.bytes -= bytes
+      return isOurs
+    })
+  }
+
+  #pullOnce(
     consumer: string,
     connection: NatsConnection,
     wanted: number,
-  ): Promise<{ got: readonly Delivery[]; how: PullEnd }> {
+    maxBytes?: number,
+  ): Promise<PullEnd> {
     this.#attach(connection)
-    const got: Delivery[] = []
-    const how = await new Promise<PullEnd>((resolve) => {
-      const timer = setTimeout(() => resolve('lost'), PULL_LIMIT_MS)
-      const end = (end: PullEnd): void => {
+    let end: Pull['end'] = () => undefined
+    const ended = new Promise<PullEnd>((resolve) => (end = resolve))
+    const timer = setTimeout(() => end('lost'), PULL_LIMIT_MS)
+    const pull: Pull = {
+      wanted,
+      came: 0,
+      ended,
+      end: (how) => {
         clearTimeout(timer)
-        resolve(end)
-      }
-      this.#pull = { wanted, got, skipped: 0, end }
-      try {
-        connection.publish(
-          `$JS.API.CONSUMER.MSG.NEXT.${this.#around.stream}.${consumer}`,
-          `{"batch":${wanted},"no_wait":true}`,
-          { reply: this.#inbox },
-        )
-      } catch {
-        end('lost')
-      }
-    })
-    this.#pull = undefined
-    return { got, how }
+        if (this.#pull === pull) this.#pull = undefined
+        end(how)
+      },
+    }
+    this.#pull = pull
+    try {
+      connection.publish(
+        `$JS.API.CONSUMER.MSG.NEXT.${this.#around.stream}.${consumer}`,
+        JSON.stringify({
+          batch: wanted,
+          no_wait: true,
+          ...(maxBytes !== undefined && { max_bytes: maxBytes }),
+        }),
+        { reply: this.#inbox },
+      )
+    } catch {
+      pull.end('lost')
+    }
+    return ended
   }
 
   #attach(connection: NatsConnection): void {
@@ -164,18 +243,18 @@ export class NatsLane {
     // Every message of ours has a head; what has no content is the server's word on the pull.
     if (message.data.length === 0) {
       const code = message.headers?.code
-      this.#pull?.end(code === 404 || code === 408 ? 'empty' : 'gone')
+      const isTooLarge = code === 409 && /maxbytes/i.test(message.headers?.description ?? '')
+      this.#pull?.end(code === 404 || code === 408 || isTooLarge ? 'empty' : 'gone')
       return
     }
     const delivery = this.#delivery(message)
-    const pull = this.#pull
-    if (!pull) {
-      if (delivery) this.#late.push(delivery)
-      return
+    if (delivery) {
+      const bytes = message.data.length
+      this.#around.ahead.bytes += bytes
+      this.#ready.push({ delivery, bytes })
     }
-    if (delivery) pull.got.push(delivery)
-    else pull.skipped++
-    if (pull.got.length + pull.skipped >= pull.wanted) pull.end('full')
+    const pull = this.#pull
+    if (pull && ++pull.came >= pull.wanted) pull.end('full')
   }
 
   /** Undefined for what is not to be handed out: ours already, done already, or not due. */
@@ -194,7 +273,7 @@ export class NatsLane {
       tell(reply, ACK)
       return undefined
     }
-    const dueAt = Number(message.headers?.get(DUE_HEADER) || 0)
+    const { head, body, dueAt } = unpack(message.data)
     if (dueAt > now) {
       this.#putBack(position, reply, dueAt - now)
       return undefined
@@ -203,7 +282,8 @@ export class NatsLane {
     held.set(position, { reply, extendedAt: now })
     return {
       position,
-      ...unpack(message.data),
+      head,
+      body,
       mayHaveRun: times > 1 || position <= oldPosition(),
       ack: () => {
         const mine = held.get(position)

@@ -40,7 +40,8 @@ export class NatsLetters implements DeadLetters {
     const message = await streams.getMessage(this.#parts.stream, { seq: position }).catch(ifMissing)
     if (!message) return undefined
     const id = idOf({ headers: message.header })
-    return { position, lane: this.#lane(message.subject), id, ...unpack(message.data) }
+    const { head, body } = unpack(message.data)
+    return { position, lane: this.#lane(message.subject), id, head, body }
   }
 
   async remove(position: number): Promise<boolean> {

@@ -93,10 +93,12 @@ export class NatsQueue implements Queue {
     this.#around = {
       stream: this.#stream,
       consumer: (lane, again) => this.#consumer(lane, again),
+      consumerName,
       held: this.#held,
       done: new Recent(REMEMBERED),
       tell: (reply, what) => this.#tell(reply, what),
       oldPosition: () => this.#oldPosition,
+      ahead: { bytes: 0 },
     }
     const beatMs = this.#ackWaitMs / 3
     this.#beat = setInterval(() => this.#extend(beatMs), beatMs / 2).unref()
@@ -113,12 +115,11 @@ export class NatsQueue implements Queue {
   }
 
   async publish({ lane, id, head, body, dueAt }: NewMessage): Promise<Published> {
-    const payload = pack(head, body)
+    const payload = pack(head, body, dueAt)
     const published = await this.#publisher.publish({
       subject: `${this.#prefix}.${lane}`,
       id,
       payload,
-      ...(dueAt !== undefined && { dueAt }),
     })
     if (!published.duplicate) this.#lane(lane).onPublished(published.position)
     return published
@@ -211,8 +212,7 @@ export class NatsQueue implements Queue {
 
   async #consumer(lane: string, again: boolean): Promise<{ name: string; connection: NatsConnection }> {
     const connection = await this.#link.connected(PATIENCE_MS)
-    // Names of consumers may not have dots, and names of functions no underscores.
-    const name = lane.replaceAll('.', '_')
+    const name = consumerName(lane)
     if (again) this.#consumers.delete(lane)
     let made = this.#consumers.get(lane)
     if (!made) {
@@ -267,6 +267,11 @@ export class NatsQueue implements Queue {
       this.#tell(held.reply, STILL_WORKING)
     }
   }
+}
+
+/** Names of consumers may not have dots, and names of functions no underscores. */
+function consumerName(lane: string): string {
+  return lane.replaceAll('.', '_')
 }
 
 type Streams = JetStreamManager['streams']

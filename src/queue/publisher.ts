@@ -11,11 +11,8 @@ export interface Outgoing {
   /** The same id twice within the stream's window is one message. */
   readonly id: string
   readonly payload: Uint8Array
-  readonly dueAt?: number
 }
 
-/** Milliseconds since the epoch before which a message is not to be delivered. */
-export const DUE_HEADER = 'Faasdock-Due'
 const ID_HEADER = 'Nats-Msg-Id'
 /** A server may be started again meanwhile; the id keeps what is sent twice from being kept twice. */
 const PATIENCE_MS = 10_000
@@ -98,13 +95,12 @@ export class Publisher {
     }
   }
 
-  #send(connection: NatsConnection, { subject, id, payload, dueAt }: Outgoing): Promise<Published> {
+  #send(connection: NatsConnection, { subject, id, payload }: Outgoing): Promise<Published> {
     return new Promise((resolve, reject) => {
       const reply = `${this.#inbox}.${(this.#next++).toString(36)}`
       this.#waiting.set(reply, { resolve, reject, since: Date.now() })
       const head = headers()
       head.set(ID_HEADER, encodeURIComponent(id))
-      if (dueAt !== undefined) head.set(DUE_HEADER, String(dueAt))
       this.#outbox.push({ connection, subject, payload, options: { reply, headers: head } })
       if (this.#outbox.length === 1) setImmediate(() => this.#flush())
       this.#timer ??= setInterval(() => this.#giveUp(), LOOK_MS).unref()

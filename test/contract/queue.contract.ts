@@ -190,6 +190,56 @@ export function queueContract(title: string, make: () => Promise<QueueUnderTest 
       expect(new Set(seen).size).toBe(1000)
     })
 
+    test('a lane that is taken from little by little keeps its order, also beside large messages', async () => {
+      await using given = await make()
+      const { queue } = given
+      const lane = newLane()
+      const ids = Array.from({ length: 150 }, (_, i) => `m${i}`)
+      for (const [i, id] of ids.entries())
+        await queue.publish(message(lane, id, i % 10 === 3 ? { body: Buffer.alloc(700_000, id) } : {}))
+      const seen: string[] = []
+      for (let count = 1; seen.length < ids.length; count = (count % 7) + 1) {
+        const deliveries = await take(queue, lane, count)
+        expect(deliveries.length).toBe(Math.min(count, ids.length - seen.length))
+        for (const delivery of deliveries) {
+          seen.push(idOf(delivery))
+          delivery.ack()
+        }
+      }
+      expect(seen).toEqual(ids)
+      await until(async () => ((await queue.depths()).get(lane) ?? 0) === 0)
+    })
+
+    test('a message that is removed right before its turn is not handed out', async () => {
+      await using given = await make()
+      const { queue } = given
+      const lane = newLane()
+      const positions: number[] = []
+      for (const id of ['a', 'b', 'c', 'd']) positions.push((await queue.publish(message(lane, id))).position)
+      const [a] = await take(queue, lane, 1)
+      const [b] = await take(queue, lane, 1)
+      expect(await queue.remove(positions[2] ?? 0)).toBe(true)
+      const rest = await take(queue, lane, 5)
+      expect([a, b, ...rest].map((one) => one && idOf(one))).toEqual(['a', 'b', 'd'])
+      for (const one of [a, b, ...rest]) one?.ack()
+      await until(async () => ((await queue.depths()).get(lane) ?? 0) === 0)
+    })
+
+    test('what nobody had begun comes again after a crash, in its order', async () => {
+      await using given = await make()
+      const lane = newLane()
+      for (const id of ['a', 'b', 'c', 'd', 'e']) await given.queue.publish(message(lane, id))
+      const [a] = await take(given.queue, lane, 1)
+      const [b] = await take(given.queue, lane, 1)
+      for (const one of [a, b]) one?.ack()
+      await until(async () => (await given.queue.depths()).get(lane) === 3)
+      const queue = await given.crash()
+      const rest: Delivery[] = []
+      await until(async () => rest.push(...(await take(queue, lane, 5))) >= 3)
+      expect(rest.map(idOf)).toEqual(['c', 'd', 'e'])
+      for (const one of rest) one.ack()
+    })
+
     test('heads and bodies come back byte for byte, empty ones and the largest ones too', async () => {
       await using given = await make()
       const { queue } = given

@@ -140,6 +140,24 @@ describe('a NATS server of our own', () => {
     await until(async () => (await queue.depths()).size === 0)
   })
 
+  test('messages that were taken ahead stay ours while they wait for their turn', async () => {
+    await using given = await useServer({ ackWaitMs: 600 })
+    const queue = given.open('ahead')
+    for (let i = 0; i < 10; i++) await queue.publish(message(`m-${i}`))
+    const taken = [...(await queue.take('call.test.fn', 2)).deliveries]
+    // Several leases long, and with nobody asking.
+    const end = performance.now() + 2500
+    while (performance.now() < end) expect((await queue.take('call.test.other', 1)).deliveries).toEqual([])
+    while (taken.length < 10) taken.push(...(await queue.take('call.test.fn', 3)).deliveries)
+    expect(taken.map(({ head }) => head)).toEqual(
+      Array.from({ length: 10 }, (_, i) => JSON.stringify({ id: `m-${i}` })),
+    )
+    expect(taken.map(({ mayHaveRun }) => mayHaveRun)).toEqual(Array.from({ length: 10 }, () => false))
+    for (const delivery of taken) delivery.ack()
+    await until(async () => (await queue.depths()).size === 0)
+    expect((await queue.take('call.test.fn', 1)).deliveries).toEqual([])
+  })
+
   test('the server of a run that was killed is ended before the next one begins', async () => {
     await using folder = await makeFolder()
     const nats = join(folder.path, 'nats')
