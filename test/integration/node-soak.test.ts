@@ -1,12 +1,11 @@
 // Bounded load on one running runtime: what only shows after many calls and many swaps, and what only bad callers send.
 import { randomBytes } from 'node:crypto'
-import { Agent, request } from 'node:http'
 import { connect } from 'node:net'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { callAt } from './templates/call.ts'
-import type { Answer } from './templates/call.ts'
 import { startRuntime, swapEnv, swapping } from './templates/node-process.ts'
+import { brokenHttp, HTTP_OR_NOTHING, keptCalls, soak, thirds } from './templates/soak.ts'
 
 /** A generation that says its number, with some weight, a timer, a listener and a helper module that each would leak. */
 const generation = (number: number): Record<string, string> => ({
@@ -24,29 +23,6 @@ const generation = (number: number): Record<string, string> => ({
   'part.js': `module.exports = 'generation ${String(number)}'`,
 })
 
-/** Calls over kept-alive connections. */
-function caller(port: number, connections: number): { call(path: string): Promise<Answer>; close(): void } {
-  const agent = new Agent({ keepAlive: true, maxSockets: connections })
-  return {
-    close: () => {
-      agent.destroy()
-    },
-    call: (path) =>
-      new Promise((resolve, reject) => {
-        const req = request({ host: '127.0.0.1', port, path, agent }, (res) => {
-          let body = ''
-          res.setEncoding('utf8')
-          res.on('data', (chunk: string) => (body += chunk))
-          res.on('end', () => {
-            resolve({ status: res.statusCode ?? 0, headers: res.headers, body })
-          })
-        })
-        req.on('error', reject)
-        req.end()
-      }),
-  }
-}
-
 describe('soak', () => {
   const requests = 100_000
   const swaps = 100
@@ -58,46 +34,24 @@ describe('soak', () => {
       ...quiet,
     })
     const { put, state } = swapping(runtime.call)
-    const client = caller(runtime.port, 17)
+    using client = keptCalls({ host: '127.0.0.1', port: runtime.port }, 17)
     const heap: number[] = []
-    const bad: string[] = []
-    let sent = 0
-    let acknowledged = 1
-    const worker = async (): Promise<void> => {
-      while (sent < requests) {
-        sent += 1
-        const atLeast = acknowledged
-        const { status, body } = await client.call('/')
-        const number = Number(/^generation (\d+)$/.exec(body)?.[1])
-        if (status !== 200 || !(number >= atLeast))
-          bad.push(`${String(status)} ${body} after ${String(atLeast)}`)
-      }
-    }
-    const swapper = async (): Promise<void> => {
-      for (let number = 2; number <= swaps + 1; number += 1) {
-        // Spread over the whole load, and always on top of calls in flight.
-        while (sent < ((number - 1) * requests) / (swaps + 1)) await client.call('/')
-        const answer = await put(generation(number))
-        if (answer.status !== 200) bad.push(JSON.stringify(answer))
-        acknowledged = number
-        const usage = JSON.parse((await client.call('/memory')).body) as {
-          heapUsed: number
-          arrayBuffers?: number
-        }
+    const bad = await soak({
+      requests,
+      swaps,
+      call: () => client.call(),
+      swapTo: async (number) => {
+        expect(await put(generation(number))).toMatchObject({ status: 200 })
+        const { body } = await client.call({ path: '/memory' })
+        const usage = JSON.parse(body) as { heapUsed: number; arrayBuffers?: number }
         heap.push(usage.heapUsed + (usage.arrayBuffers ?? 0))
-      }
-    }
-    await Promise.all([swapper(), ...Array.from({ length: 16 }, worker)])
-    client.close()
+      },
+    })
     expect(bad.slice(0, 5)).toEqual([])
-    expect(acknowledged).toBe(swaps + 1)
     expect(await state()).toMatchObject({ number: swaps + 1, inflight: {} })
-    const third = Math.max(...heap.slice(0, swaps / 3))
-    const last = Math.max(...heap.slice(-swaps / 3))
+    const { first, last } = thirds(heap)
     // Each generation holds half a MiB and thousands of objects: one in ten that stayed would show.
-    expect(last, `first third ${String(third)}, last third ${String(last)}`).toBeLessThan(
-      third + 4 * 1024 * 1024,
-    )
+    expect(last, heap.join(' ')).toBeLessThan(first + 4 * 1024 * 1024)
   })
 })
 
@@ -208,47 +162,10 @@ describe('fuzz', () => {
 
   it('answers what is no HTTP with HTTP or an end, and lives', async () => {
     await using runtime = await startRuntime(handler, { ...quiet, read_timeout: '300ms' })
-    const piece = fc.constantFrom(
-      'GET / HTTP/1.1\r\n',
-      'POST /a?b=c HTTP/1.1\r\n',
-      'GET http://x/y HTTP/1.1\r\n',
-      'OPTIONS * HTTP/1.1\r\n',
-      'CONNECT a:1 HTTP/1.1\r\n',
-      'HTTP/1.1 200 OK\r\n',
-      'Host: x\r\n',
-      'Content-Length: 3\r\n',
-      'Content-Length: -1\r\n',
-      'Content-Length: 99999999999\r\n',
-      'Transfer-Encoding: chunked\r\n',
-      'Transfer-Encoding: gzip\r\n',
-      'Content-Type: application/json\r\n',
-      'Content-Encoding: gzip\r\n',
-      'Connection: close\r\n',
-      'Connection: upgrade\r\nUpgrade: websocket\r\n',
-      'Expect: 100-continue\r\n',
-      'Expect: tea\r\n',
-      'X: \u0000\r\n',
-      ': x\r\n',
-      'no colon\r\n',
-      '\r\n',
-      '\n',
-      '3\r\nabc\r\n',
-      '0\r\n\r\n',
-      'zz\r\n',
-      '{"a":1}',
-      'X-Timeout: -1s\r\n',
-      'X-Timeout: 9999999h\r\n',
-      `X-Long: ${'y'.repeat(20_000)}\r\n`,
-    )
-    const noise = fc.uint8Array({ maxLength: 60 }).map((array) => Buffer.from(array).toString('latin1'))
-    const script = fc.array(fc.oneof({ weight: 6, arbitrary: piece }, { weight: 1, arbitrary: noise }), {
-      maxLength: 14,
-    })
     await fc.assert(
-      fc.asyncProperty(fc.array(script, { minLength: 8, maxLength: 8 }), async (scripts) => {
-        // Several at a time, because most only end with read_timeout or with our own end of the connection.
-        const answers = await Promise.all(scripts.map((parts) => sayRaw(runtime.port, parts.join(''))))
-        for (const answer of answers) expect(answer).toMatch(/^(HTTP\/1\.1 [1-5]\d\d [^\r\n]*\r\n[\s\S]*)?$/)
+      fc.asyncProperty(brokenHttp(), async (texts) => {
+        const answers = await Promise.all(texts.map((text) => sayRaw(runtime.port, text)))
+        for (const answer of answers) expect(answer).toMatch(HTTP_OR_NOTHING)
       }),
       { numRuns: 250, interruptAfterTimeLimit: 60_000 },
     )

@@ -1,5 +1,4 @@
 // Bounded load on one Python container: what only shows after many calls and many swaps, and what only bad callers send.
-import { Agent, request } from 'node:http'
 import { connect } from 'node:net'
 import fc from 'fast-check'
 import { afterAll, beforeAll, expect, it } from 'vitest'
@@ -8,6 +7,7 @@ import { callAt } from './templates/call.ts'
 import { build, removeAll, start, tag } from './templates/images.ts'
 import type { Container } from './templates/images.ts'
 import { addressOf, residentKib, startSwapping } from './templates/python-container.ts'
+import { brokenHttp, HTTP_OR_NOTHING, keptCalls, soak, thirds } from './templates/soak.ts'
 
 const quiet = ['--log-opt', 'max-size=5m', '--log-opt', 'max-file=1']
 
@@ -43,30 +43,6 @@ def handle(req):
   'part.py': `text = "generation ${String(number)}"\n`,
 })
 
-/** Calls over kept-alive connections. */
-function caller(host: string, connections: number): { call(body: string): Promise<string>; close(): void } {
-  const agent = new Agent({ keepAlive: true, maxSockets: connections })
-  const headers = { 'Content-Type': 'text/plain' }
-  return {
-    close: () => {
-      agent.destroy()
-    },
-    call: (body) =>
-      new Promise((resolve, reject) => {
-        const req = request({ host, port: 8080, method: 'POST', headers, agent }, (res) => {
-          let text = ''
-          res.setEncoding('utf8')
-          res.on('data', (chunk: string) => (text += chunk))
-          res.on('end', () => {
-            resolve(`${String(res.statusCode)} ${text.trim()}`)
-          })
-        })
-        req.on('error', reject)
-        req.end(body)
-      }),
-  }
-}
-
 describeDocker('a Python function under load', () => {
   const requests = 100_000
   const swaps = 100
@@ -74,38 +50,24 @@ describeDocker('a Python function under load', () => {
   it(`answers ${String(requests)} requests over ${String(swaps)} swaps: none fails, none is stale, memory is flat`, async () => {
     await build({ template: 'python3', handler: generation(1) }, tag('python-soak'))
     await using container = await startSwapping(tag('python-soak'), { flags: quiet })
-    const client = caller(await addressOf(container), 17)
-    const bad: string[] = []
+    using client = keptCalls({ host: await addressOf(container), port: 8080 }, 17)
     const memory: number[] = []
-    let sent = 0
-    let acknowledged = 1
-    const worker = async (): Promise<void> => {
-      while (sent < requests) {
-        sent += 1
-        const atLeast = acknowledged
-        const answer = await client.call('x'.repeat(sent % 7))
-        const number = Number(/^200 generation (\d+)$/.exec(answer)?.[1])
-        if (!(number >= atLeast)) bad.push(`${answer} after ${String(atLeast)}`)
-      }
-    }
-    const swapper = async (): Promise<void> => {
-      for (let number = 2; number <= swaps + 1; number += 1) {
-        // Spread over the whole load, and always on top of calls in flight.
-        while (sent < ((number - 1) * requests) / (swaps + 1)) await client.call('')
-        const answer = await container.put(generation(number))
-        if (answer.status !== 200) bad.push(JSON.stringify(answer))
-        acknowledged = number
+    const headers = { 'Content-Type': 'text/plain' }
+    let count = 0
+    const bad = await soak({
+      requests,
+      swaps,
+      call: () => client.call({ method: 'POST', headers, body: 'x'.repeat(count++ % 7) }),
+      swapTo: async (number) => {
+        expect(await container.put(generation(number))).toMatchObject({ status: 200 })
         if (number % 5 === 0) memory.push(await residentKib(container))
-      }
-    }
-    await Promise.all([swapper(), ...Array.from({ length: 16 }, worker)])
-    client.close()
+      },
+    })
     expect(bad.slice(0, 5)).toEqual([])
     expect(await container.state()).toMatchObject({ number: swaps + 1, inflight: {} })
-    const third = Math.max(...memory.slice(0, memory.length / 3))
-    const last = Math.max(...memory.slice(-memory.length / 3))
+    const { first, last } = thirds(memory)
     // Each generation holds half a MiB and thousands of objects: one in five that stayed would show.
-    expect(last, memory.join(' ')).toBeLessThan(third + 8 * 1024)
+    expect(last, memory.join(' ')).toBeLessThan(first + 8 * 1024)
     expect(Number(await container.exec('sh', '-c', 'ls /proc/1/task | wc -l'))).toBeLessThan(80)
   }, 240_000)
 })
@@ -182,45 +144,10 @@ describeDocker('a Python function and bad callers', () => {
   })
 
   it('answers what is no HTTP with HTTP or an end, and lives', async () => {
-    const piece = fc.constantFrom(
-      'GET / HTTP/1.1\r\n',
-      'POST /a?b=c HTTP/1.1\r\n',
-      'GET http://x/y HTTP/1.1\r\n',
-      'OPTIONS * HTTP/1.1\r\n',
-      'GET /_/generation HTTP/1.1\r\nX-Faasdock-Token: \u00ff\r\n',
-      'GET / HTTP/9.9\r\n',
-      'Host: x\r\n',
-      'Content-Length: 3\r\n',
-      'Content-Length: -1\r\n',
-      'Content-Length: 99999999999\r\n',
-      'Transfer-Encoding: chunked\r\n',
-      'Transfer-Encoding: gzip\r\n',
-      'Connection: close\r\n',
-      'Connection: upgrade\r\nUpgrade: websocket\r\n',
-      'Expect: 100-continue\r\n',
-      'X: \u0000\r\n',
-      ': x\r\n',
-      'no colon\r\n',
-      '\r\n',
-      '\n',
-      '3\r\nabc\r\n',
-      '0\r\n\r\n',
-      'zz\r\n',
-      'X-Timeout: -1s\r\n',
-      'X-Timeout: 9999999h\r\n',
-      'X-Timeout: 0s\r\n',
-      `X-Long: ${'y'.repeat(20_000)}\r\n`,
-    )
-    const noise = fc.uint8Array({ maxLength: 60 }).map((array) => Buffer.from(array).toString('latin1'))
-    const script = fc.array(fc.oneof({ weight: 6, arbitrary: piece }, { weight: 1, arbitrary: noise }), {
-      maxLength: 14,
-    })
     await fc.assert(
-      fc.asyncProperty(fc.array(script, { minLength: 8, maxLength: 8 }), async (scripts) => {
-        // Several at a time, because most only end with read_timeout or with our own end of the connection.
-        const answers = await Promise.all(scripts.map((parts) => say(parts.join(''))))
-        for (const answer of answers)
-          expect(answer).toMatch(/^(HTTP\/1\.[01] [1-5]\d\d [^\r\n]*\r\n[\s\S]*)?$/)
+      fc.asyncProperty(brokenHttp(), async (texts) => {
+        const answers = await Promise.all(texts.map((text) => say(text)))
+        for (const answer of answers) expect(answer).toMatch(HTTP_OR_NOTHING)
       }),
       { numRuns: 100, interruptAfterTimeLimit: 45_000 },
     )
