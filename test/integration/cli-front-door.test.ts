@@ -79,7 +79,7 @@ test('no gateway ends with 4, and quickly', async () => {
   const { code, err } = await end(start(['list'], { OPENFAAS_URL: 'http://127.0.0.1:9' }))
   expect(code).toBe(4)
   expect(err).toContain('GATEWAY_UNREACHABLE')
-  expect(performance.now() - began).toBeLessThan(3000)
+  expect(performance.now() - began).toBeLessThan(10_000)
 })
 
 test('with --json standard output parses whatever is chattered', async () => {

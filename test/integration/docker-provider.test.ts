@@ -162,7 +162,7 @@ describeDocker('the Docker provider', () => {
       const fn = spec({ start: 'ok', envVars })
       const begun = performance.now()
       await under.provider.deploy(revisionOf(fn), 1, never)
-      expect(performance.now() - begun).toBeLessThan(4000)
+      expect(performance.now() - begun).toBeLessThan(20_000)
     })
   })
 

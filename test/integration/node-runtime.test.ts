@@ -312,7 +312,8 @@ describe('SIGTERM', () => {
     const start = performance.now()
     runtime.child.kill('SIGTERM')
     expect(await runtime.ended()).toBe(0)
-    expect(performance.now() - start).toBeLessThan(1000)
+    // Node keeps an idle connection for five seconds.
+    expect(performance.now() - start).toBeLessThan(4500)
     socket.destroy()
   })
 

@@ -39,17 +39,17 @@ function elsewhere(engine: Engine): Engine {
 
 describeDocker('the use of containers', () => {
   test.each([
-    ['the kernel’s counters', (engine: Engine) => engine, 1000],
-    ['the engine’s', elsewhere, 3000],
+    ['the kernel’s counters', (engine: Engine) => engine, 5000],
+    ['the engine’s', elsewhere, 10_000],
   ])('is measured by %s, soon', async (_what, view, limitMs) => {
     const engine = makeEngine(dockerAddress())
     await using container = await busyContainer(engine)
     const meter = new UsageMeter(view(engine))
     const ids = [container.id, 'of-one-that-is-gone']
-    // While it starts it does less.
+    // While it starts it does less, and where others are busy too.
     const { cpuMillis, memoryBytes } = await until(async () => {
       const used = await meter.measure(ids)
-      return used.cpuMillis > 350 && used
+      return used.cpuMillis > 100 && used
     })
     expect(cpuMillis).toBeLessThan(700)
     expect(memoryBytes).toBeGreaterThan(2 ** 20)
