@@ -49,19 +49,22 @@ export function divide(
   }
   if (placed.size === 0 || bytes > MAX_CODE_BYTES) return { frame: entries }
   const frame = entries.filter(({ path }) => !left.has(path))
-  return { frame: [...frame, ...programs(placed, rules)], code: codeOf(placed, fileHashes, rules) }
+  const aside = [rules.folder, ...programs(placed, rules)].map(
+    (path) => ({ kind: 'text', path: `../${path}`, mode: 0, content: NOTHING }) as const,
+  )
+  return { frame: [...frame, ...aside], code: codeOf(placed, fileHashes, rules) }
 }
 
 /**
  * A running process is given contents, and a file keeps its mode or is born without the right to be run. So which files
- * are programs belongs to the frame, as if each were beside the context.
+ * are programs belongs to the frame.
  */
-function programs(placed: ReadonlyMap<string, FileEntry>, { way }: CodeRules): readonly ContextEntry[] {
+function programs(placed: ReadonlyMap<string, FileEntry>, { way }: CodeRules): readonly string[] {
   if (way !== 'swap') return []
   return [...placed]
     .filter(([, { mode }]) => (mode & 0o111) !== 0)
-    .map(([path]) => ({ kind: 'text', path: `../${path}`, mode: 0o755, content: NOTHING }) as const)
-    .sort((a, b) => (a.path < b.path ? -1 : 1))
+    .map(([path]) => path)
+    .sort()
 }
 
 function codeOf(

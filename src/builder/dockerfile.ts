@@ -5,11 +5,13 @@ export interface BaseImage {
   readonly platform?: string
 }
 
-interface Instruction {
+export interface Instruction {
   readonly keyword: string
   readonly rest: string
   /** Of its first line, from 0. */
   readonly line: number
+  /** Lines of the here-documents that it opens. */
+  readonly hereDocuments: readonly string[]
 }
 
 export type Args = Readonly<Record<string, string>>
@@ -97,13 +99,14 @@ export function declaredArgs(dockerfile: string): ReadonlySet<string> {
   return new Set(args.flatMap(({ rest }) => rest.split(/\s+/).map(nameOf)))
 }
 
-/** Instructions with continued lines joined and comments dropped. Here-documents are not told apart: they hold no FROM. */
+/** Instructions with continued lines joined and comments dropped. */
 export function instructions(dockerfile: string): readonly Instruction[] {
   const escape = /^#\s*escape\s*=\s*`/im.test(dockerfile) ? '`' : '\\'
+  const lines = dockerfile.split(/\r?\n/)
   const found: Instruction[] = []
   let pending: { text: string; line: number } | undefined
-  for (const [index, raw] of dockerfile.split(/\r?\n/).entries()) {
-    const text = raw.trim()
+  for (let index = 0; index < lines.length; index++) {
+    const text = (lines[index] ?? '').trim()
     if (text === '' || text.startsWith('#')) continue
     const joined: string = pending === undefined ? text : `${pending.text} ${text}`
     const line: number = pending?.line ?? index
@@ -113,12 +116,30 @@ export function instructions(dockerfile: string): readonly Instruction[] {
     }
     pending = undefined
     const [, keyword = '', rest = ''] = /^(\S+)\s*(.*)$/.exec(joined) ?? []
-    found.push({ keyword: keyword.toUpperCase(), rest, line })
+    const end = endOfHereDocuments(lines, index + 1, joined)
+    found.push({ keyword: keyword.toUpperCase(), rest, line, hereDocuments: lines.slice(index + 1, end) })
+    index = end - 1
   }
   return found
 }
 
-function declare(rest: string, args: Args, variables: Record<string, string>): void {
+/** The line after the last here-document that an instruction opens; `start` when it opens none. */
+export function endOfHereDocuments(lines: readonly string[], start: number, instruction: string): number {
+  if (!/^\s*(?:ONBUILD\s+)?(?:RUN|COPY|ADD)\s/i.test(instruction)) return start
+  let at = start
+  for (const [, tabs, , word] of instruction.matchAll(/\s\d*<<(-?)(["']?)([A-Za-z_]\w*)\2/g)) {
+    const closes = (line: string): boolean =>
+      (tabs === '-' ? line.replace(/^\t+/, '') : line).trimEnd() === word
+    const found = lines.findIndex((line, index) => index >= at && closes(line))
+    // Never closed: then it was no here-document.
+    if (found === -1) return start
+    at = found + 1
+  }
+  return at
+}
+
+/** Takes in an ARG line: `args` win over what it says itself. */
+export function declare(rest: string, args: Args, variables: Record<string, string>): void {
   for (const word of rest.match(/(?:"[^"]*"|'[^']*'|\S)+/g) ?? []) {
     const name = nameOf(word)
     const written = word.includes('=')
@@ -140,7 +161,7 @@ function platformOnly(args: Args): Args {
 }
 
 /** `$X`, `${X}`, `${X:-default}`, `${X:+alternative}`. Unknown ones stay, so that callers see that they do. */
-function expand(text: string, variables: Args): string {
+export function expand(text: string, variables: Args): string {
   return text.replace(
     /\$(?:(\w+)|\{(\w+)(?::([-+])([^}]*))?\})/g,
     (

@@ -1,3 +1,5 @@
+import { endOfHereDocuments } from './dockerfile.ts'
+
 /** Mounts that only make a build faster or lend it something; BuildKit runs a step without them unless `required`. */
 const OPTIONAL_TYPES: ReadonlySet<string> = new Set(['cache', 'secret', 'ssh'])
 
@@ -31,21 +33,6 @@ function endOfInstruction(lines: readonly string[], start: number, escape: strin
 
 function isAside(line: string): boolean {
   return /^\s*(#|$)/.test(line)
-}
-
-/** The line after the last here-document that an instruction opens; `start` when it opens none. */
-function endOfHereDocuments(lines: readonly string[], start: number, instruction: string): number {
-  if (!/^\s*(?:ONBUILD\s+)?(?:RUN|COPY|ADD)\s/i.test(instruction)) return start
-  let at = start
-  for (const [, tabs, , word] of instruction.matchAll(/\s\d*<<(-?)(["']?)([A-Za-z_]\w*)\2/g)) {
-    const closes = (line: string): boolean =>
-      (tabs === '-' ? line.replace(/^\t+/, '') : line).trimEnd() === word
-    const found = lines.findIndex((line, index) => index >= at && closes(line))
-    // Never closed: then it was no here-document.
-    if (found === -1) return start
-    at = found + 1
-  }
-  return at
 }
 
 function withoutMounts(instruction: string, escape: string): string {
