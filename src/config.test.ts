@@ -57,3 +57,17 @@ describe('the settings of the doors', () => {
     )
   })
 })
+
+describe('how saves are noticed', () => {
+  test('by what fits where a file lies, unless it is said', () => {
+    expect(read({}).watchMode).toBe('auto')
+    expect(read({ FAASDOCK_WATCH_MODE: 'poll' }).watchMode).toBe('poll')
+    expect(read({ FAASDOCK_WATCH_MODE: 'poll' }, { watchMode: 'events' }).watchMode).toBe('events')
+  })
+
+  test('a word that is none of them is refused', () => {
+    expect(() => read({ FAASDOCK_WATCH_MODE: 'often' })).toThrow(
+      /FAASDOCK_WATCH_MODE is "often"; accepted is "auto", "events" or "poll"/,
+    )
+  })
+})

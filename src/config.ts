@@ -44,6 +44,8 @@ export interface Config {
   readonly builder: 'auto' | 'classic' | 'buildkit'
   readonly buildsAtOnce: number
   readonly watch: boolean
+  /** How changes are noticed: by file events, by looking, or by what fits where a file lies. */
+  readonly watchMode: 'auto' | 'events' | 'poll'
   /** How long calls of a function that was saved may wait for its new code, milliseconds. */
   readonly holdMs: number
   readonly env: Readonly<Record<string, string | undefined>>
@@ -82,6 +84,7 @@ const SETTINGS = {
   builder: { flag: 'builder', variable: 'FAASDOCK_BUILDER' },
   buildsAtOnce: { flag: 'parallel', variable: 'FAASDOCK_PARALLEL' },
   watch: { flag: 'watch', variable: 'FAASDOCK_WATCH' },
+  watchMode: { flag: 'watchMode', variable: 'FAASDOCK_WATCH_MODE' },
   holdMs: { flag: 'hold', variable: 'FAASDOCK_HOLD' },
 } as const
 
@@ -161,6 +164,7 @@ const schema = z.object({
     .min(1, 'a whole number from 1')
     .default(4),
   watch: yesOrNo.default(true),
+  watchMode: z.enum(['auto', 'events', 'poll'], '"auto", "events" or "poll"').default('auto'),
   holdMs: duration.refine((ms) => ms <= 60_000, 'a duration of at most 1m').default(2000),
 })
 

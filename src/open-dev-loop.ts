@@ -1,5 +1,6 @@
 import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { parseDockerignore } from './builder/dockerignore.ts'
 import type { Config } from './config.ts'
 import type { Builder } from './core/builder.ts'
 import type { Watcher } from './core/watcher.ts'
@@ -21,7 +22,7 @@ export async function openDevLoop(
   shared: Omit<DevLoopParts, 'builder' | 'watcher'>,
   docker: () => Promise<FoundEngine>,
 ): Promise<DevLoop | undefined> {
-  const { stack, env, cwd, watch } = config
+  const { stack, env, cwd, watch, watchMode } = config
   if (!stack) return undefined
   const { file, filter, regex, namespace, substitute, adjust } = stack
   const selection = {
@@ -30,7 +31,9 @@ export async function openDevLoop(
     ...(namespace !== undefined && { namespace }),
   }
   const builder = parts.builder ?? imageBuilder(config, await docker())
-  const watcher = parts.watcher ?? new ChokidarWatcher()
+  const watcher =
+    parts.watcher ??
+    new ChokidarWatcher({ mode: watchMode, log: shared.log, parseIgnoreFile: parseDockerignore })
   const secretsFolder = (root: string): string => join(root, '.secrets')
   const loop = new DevLoop(
     { ...shared, builder, watcher },

@@ -9,6 +9,7 @@ export interface HostFlags {
   readonly engine?: string
   readonly data?: string
   readonly watch?: boolean
+  readonly watchMode?: string
   readonly allowedHost?: string
   readonly allowedOrigin?: string
   readonly auth?: boolean

@@ -202,11 +202,12 @@ export class DevLoop implements AsyncDisposable {
       ...[...this.#sources.values()].flatMap(({ inputs }) => inputs),
     ])
     const list = [...paths].sort()
+    const handlers = stack.functions.flatMap(({ source }) => source?.handler ?? [])
     if (list.join('\n') === this.#watched) return
     this.#watched = list.join('\n')
     // The new watch sees before the old one closes its eyes.
     const old = this.#watch
-    this.#watch = await this.#parts.watcher.watch(list, (change) => this.#onChange(change))
+    this.#watch = await this.#parts.watcher.watch(list, (change) => this.#onChange(change), { handlers })
     await old?.[Symbol.asyncDispose]()
   }
 

@@ -18,6 +18,10 @@ export const dev = defineCommand<HostFlags & StackPullFlags>({
     numberFlag('--parallel <n>', 'how many builds at once (default: 4) (env: FAASDOCK_PARALLEL)', 1),
     flag('--no-watch', 'build and deploy once; do not watch (env: FAASDOCK_WATCH=false)'),
     flag(
+      '--watch-mode <mode>',
+      'how saves are noticed: events, poll (looking at every file), or auto: what fits where a file lies (default: auto) (env: FAASDOCK_WATCH_MODE)',
+    ),
+    flag(
       '--hold <duration>',
       'how long calls of a function that was saved wait for its new code, before the old one answers them (default: 2s) (env: FAASDOCK_HOLD)',
     ),
