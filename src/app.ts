@@ -43,6 +43,7 @@ import { gatewayLogin } from './registry/gateway-login.ts'
 import { openRegistry } from './registry/sqlite-registry.ts'
 import { openDevLoop } from './open-dev-loop.ts'
 import { openDoors } from './open-doors.ts'
+import { openInvocations } from './open-invocations.ts'
 import { dockerProvider, lazyEngine } from './rooms.ts'
 import { UndiciCallbackSender } from './transport/callback-sender.ts'
 import { UndiciTransport } from './transport/undici-transport.ts'
@@ -168,10 +169,14 @@ async function open(config: Config, parts: Partial<Parts>, closers: Closers): Pr
       isAllowed: isLoopback(config.host),
     }),
   )
+  const login = config.auth === 'off' ? undefined : gatewayLogin(config.secretMountPath, config.dataDir)
+  const invocations = openInvocations(config, registry, login, log)
+  if (invocations) closers.use(invocations)
   const invoker = new Invoker({
     router,
     transport,
     observers: [counts, metrics],
+    ...(invocations && { recorder: invocations }),
     clock,
     waitTimeoutMs: config.upstreamTimeoutMs,
   })
@@ -201,6 +206,7 @@ async function open(config: Config, parts: Partial<Parts>, closers: Closers): Pr
       functions,
       namespaces,
       calls,
+      invocations,
       invoker,
       provider,
       registry,
@@ -216,7 +222,6 @@ async function open(config: Config, parts: Partial<Parts>, closers: Closers): Pr
   )
 
   // Functions are others: a container on the bridge is asked for the login even where this machine's users are not.
-  const login = config.auth === 'off' ? undefined : gatewayLogin(config.secretMountPath, config.dataDir)
   const asksOutside = config.auth === 'on' || !isLoopback(config.host) ? login : undefined
   const outside = await openDoors(config, { gateway, metrics, asksOutside, log }, closers).catch(
     async (error: unknown) => {

@@ -48,6 +48,8 @@ export interface Config {
   readonly watchMode: 'auto' | 'events' | 'poll'
   /** How long calls of a function that was saved may wait for its new code, milliseconds. */
   readonly holdMs: number
+  /** Whether the last invocations of each function are kept. */
+  readonly record: boolean
   readonly env: Readonly<Record<string, string | undefined>>
   readonly cwd: string
   readonly stack?: StackChoice
@@ -86,6 +88,7 @@ const SETTINGS = {
   watch: { flag: 'watch', variable: 'FAASDOCK_WATCH' },
   watchMode: { flag: 'watchMode', variable: 'FAASDOCK_WATCH_MODE' },
   holdMs: { flag: 'hold', variable: 'FAASDOCK_HOLD' },
+  record: { flag: 'record', variable: 'FAASDOCK_RECORD' },
 } as const
 
 const duration = z.union([z.string(), z.number()]).transform((value, ctx) => {
@@ -166,6 +169,7 @@ const schema = z.object({
   watch: yesOrNo.default(true),
   watchMode: z.enum(['auto', 'events', 'poll'], '"auto", "events" or "poll"').default('auto'),
   holdMs: duration.refine((ms) => ms <= 60_000, 'a duration of at most 1m').default(2000),
+  record: yesOrNo.optional(),
 })
 
 /** Flags over environment over defaults. Unlike OpenFaaS, a value that cannot be read is an error (BAD_CONFIG). */
@@ -177,13 +181,15 @@ export function readConfig({ env, cwd, flags, stack }: ConfigSources): Config {
   }
   const result = schema.safeParse(given)
   if (!result.success) throw badConfig(result.error, flags, given)
-  const { dataDir, engine, natsUrl, ...rest } = result.data
+  const { dataDir, engine, natsUrl, record, ...rest } = result.data
   return {
     ...rest,
     isPortGiven: given['port'] !== undefined,
     isMetricsPortGiven: given['metricsPort'] !== undefined,
     secretMountPath: resolve(cwd, rest.secretMountPath),
     dataDir: dataDirOf(cwd, stack?.file, dataDir),
+    // For whoever writes functions; a shared gateway keeps nothing of its callers unasked.
+    record: record ?? stack !== undefined,
     ...(engine !== undefined && { engine }),
     ...(natsUrl !== undefined && { natsUrl }),
     ...(stack !== undefined && { stack }),

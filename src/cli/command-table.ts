@@ -261,6 +261,16 @@ export const COMMANDS: readonly Group[] = [
         ],
       },
       {
+        name: 'invocations',
+        summary: 'the last invocations of functions, as they were sent and answered',
+        load: async () => (await import('./commands/invocations.ts')).invocations,
+      },
+      {
+        name: 'replay',
+        summary: 'send an invocation again, and show what is answered differently',
+        load: async () => (await import('./commands/replay.ts')).replay,
+      },
+      {
         name: 'calls',
         summary: 'what became of async calls',
         load: async () => (await import('./commands/calls.ts')).calls,

@@ -52,6 +52,7 @@ const EXIT_CODES: Readonly<Record<ErrorCode, number>> = {
   CALL_NOT_FOUND: EXIT.failed,
   CALL_ENDED: EXIT.failed,
   DEBUGGER_UNAVAILABLE: EXIT.failed,
+  INVOCATION_NOT_FOUND: EXIT.failed,
   ENGINE_NOT_FOUND: EXIT.noEngine,
   ENGINE_FAILED: EXIT.failed,
   SETUP_FAILED: EXIT.failed,

@@ -1,5 +1,6 @@
 import { FaasError } from '../core/errors.ts'
 import { DEFAULT_NAMESPACE, formatRef } from '../core/function.ts'
+import type { FunctionRef } from '../core/function.ts'
 import type { StampedEvent } from '../engine/events.ts'
 import { GatewayConnection } from './gateway-connection.ts'
 import type { GatewayOptions } from './gateway-connection.ts'
@@ -25,6 +26,15 @@ export interface Invocation {
   readonly path: string
   readonly headers: Readonly<Record<string, string | string[]>>
   readonly body: Uint8Array | AsyncIterable<Uint8Array>
+}
+
+export interface RepeatedCall {
+  readonly method: string
+  readonly target: string
+  /** Names in lower case. */
+  readonly headers: Readonly<Record<string, string[]>>
+  readonly body?: Uint8Array | undefined
+  readonly signal?: AbortSignal
 }
 
 export interface LogRequest {
@@ -122,6 +132,19 @@ export class GatewayClient {
       url: new URL(`${this.url}${query === '' ? route : `${route}?${query}`}`),
       headers: invocation.headers,
       body: invocation.body,
+    })
+  }
+
+  /** The same call again, byte for byte as far as HTTP lets us. `target` goes behind the function's name as it is. */
+  repeat(ref: FunctionRef, request: RepeatedCall): Promise<HttpAnswer> {
+    const url = new URL(`${this.url}/function/${formatRef(ref)}`)
+    return this.#connection.send({
+      method: request.method,
+      url,
+      path: `${url.pathname}${request.target}`,
+      headers: request.headers,
+      ...(request.body && { body: request.body }),
+      ...(request.signal && { signal: request.signal }),
     })
   }
 

@@ -21,6 +21,7 @@ export interface HostFlags {
   readonly startTimeout?: string
   readonly parallel?: number
   readonly stopFunctions?: boolean
+  readonly record?: boolean
 }
 
 export function hostOptions(): Option[] {
@@ -62,6 +63,11 @@ export function hostOptions(): Option[] {
       '--queue-limits <limits>',
       'async calls at once of named queues, "*" for all others, e.g. "slow=2,*=64" (default: *=128) (env: FAASDOCK_QUEUE_LIMITS)',
     ),
+    flag(
+      '--record',
+      'keep the last invocations of each function, to be shown and replayed (default: only with a stack) (env: FAASDOCK_RECORD)',
+    ),
+    flag('--no-record', 'keep no invocations, and delete those that were kept (env: FAASDOCK_RECORD=false)'),
     flag('--data <folder>', 'where functions and secrets are kept (env: FAASDOCK_DATA)'),
     flag(
       '--upstream-timeout <duration>',

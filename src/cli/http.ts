@@ -11,6 +11,8 @@ import { FaasError } from '../core/errors.ts'
 export interface HttpRequest {
   readonly method: string
   readonly url: URL
+  /** Path and query as they are to go, where the address would put them in order: `/a/../b`. */
+  readonly path?: string
   readonly headers?: Readonly<Record<string, string | string[]>>
   readonly body?: string | Uint8Array | AsyncIterable<Uint8Array>
   readonly signal: AbortSignal
@@ -38,6 +40,7 @@ export function send(request: HttpRequest): Promise<HttpAnswer> {
     const open = url.protocol === 'https:' ? requestTls : requestPlain
     const outgoing = open(url, {
       method: request.method,
+      ...(request.path !== undefined && { path: request.path }),
       headers: { ...request.headers, ...lengthOf(body) },
       rejectUnauthorized: request.verifyTls !== false,
       // A command is over when its answers are: no connection may keep it alive.

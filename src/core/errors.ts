@@ -38,6 +38,7 @@ export const ERROR_CODES = {
   CALL_NOT_FOUND: 'No queued call of that id is known.',
   CALL_ENDED: 'A queued call has ended already, or is not in a state that allows what was asked.',
   DEBUGGER_UNAVAILABLE: 'A function cannot be debugged as it is, or not through this gateway.',
+  INVOCATION_NOT_FOUND: 'No invocation of that id is kept, or more than one begins with it.',
   ENGINE_NOT_FOUND: 'No Docker engine answers.',
   SETUP_FAILED: 'A step of the set-up did not succeed.',
   ENGINE_FAILED: 'The Docker engine refused or failed an operation.',

@@ -154,7 +154,8 @@ export class QueueWorker {
       const body = call.stored === undefined ? delivery.body : await queue.bodies.open(call.stored)
       const length = String(call.storedBytes ?? delivery.body.length)
       const headers = [...call.headers, 'Content-Length', length]
-      await invoker.invoke(call.ref, { method: 'POST', path: call.path, headers, body }, answer, abort.signal)
+      const request = { method: 'POST', path: call.path, headers, body, isQueued: true }
+      await invoker.invoke(call.ref, request, answer, abort.signal)
     } catch (error) {
       answer.onFailure(error)
     }

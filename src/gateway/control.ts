@@ -6,6 +6,7 @@ import type { Login } from '../core/login.ts'
 import type { Registry } from '../core/registry.ts'
 import type { AsyncCalls } from '../engine/async-calls.ts'
 import type { Debugging } from '../engine/debugging.ts'
+import type { InvocationLog } from '../engine/invocation-log.ts'
 import type { Functions } from '../engine/functions.ts'
 import type { Namespaces } from '../engine/namespaces.ts'
 import type { SecretDelivery } from '../engine/secret-delivery.ts'
@@ -18,6 +19,7 @@ import { cleanPath, unmatched } from './middleware/paths.ts'
 import { alertRoutes } from './routes/alerts.ts'
 import { debugRoutes } from './routes/debug.ts'
 import { functionRoutes } from './routes/functions.ts'
+import { invocationRoutes } from './routes/invocations.ts'
 import { namespaceRoutes } from './routes/namespaces.ts'
 import { platformRoutes } from './routes/platform.ts'
 import type { PlatformParts } from './routes/platform.ts'
@@ -29,6 +31,8 @@ export interface ControlParts extends PlatformParts {
   readonly functions: Functions
   readonly namespaces: Namespaces
   readonly calls: AsyncCalls
+  /** Undefined when none are kept. */
+  readonly invocations: InvocationLog | undefined
   readonly registry: Registry
   readonly secretDelivery: SecretDelivery
   readonly debugging: Debugging
@@ -92,6 +96,7 @@ function controlRouter(parts: ControlParts, stopping: AbortSignal): Router {
   platformRoutes(router, parts, stopping)
   queueRoutes(router, parts.calls, stopping)
   debugRoutes(router, parts.debugging)
+  invocationRoutes(router, parts.invocations)
   uiRoutes(router, parts.version.release)
   return router
 }

@@ -1,8 +1,7 @@
-import { rmSync } from 'node:fs'
-import Database from 'better-sqlite3'
+import type Database from 'better-sqlite3'
 import type { CallQuery, CallRecord, CallStore } from '../core/call.ts'
 import { formatRef } from '../core/function.ts'
-import { privateFile } from './private-file.ts'
+import { openView } from './view-database.ts'
 
 interface Row {
   readonly record: string
@@ -28,32 +27,9 @@ const SCHEMA = `
   CREATE INDEX calls_dead ON calls (function) WHERE state = 'dead';
 `
 
-/**
- * The database of call records, in a file of its own: it is a view, written thousands of times a second, and need not
- * survive a power cut, so nothing waits for the disk. One that cannot be read is made afresh.
- */
+/** The database of call records: written thousands of times a second. */
 export function openCallRecords(file: string): Database.Database {
-  try {
-    return open(file)
-  } catch {
-    for (const path of [file, `${file}-wal`, `${file}-shm`]) rmSync(path, { force: true })
-    return open(file)
-  }
-}
-
-function open(file: string): Database.Database {
-  const db = new Database(privateFile(file))
-  try {
-    db.pragma('journal_mode = WAL')
-    db.pragma('synchronous = OFF')
-    const version = db.pragma('user_version', { simple: true })
-    if (version === 0) db.exec(`BEGIN; ${SCHEMA} PRAGMA user_version = ${VERSION}; COMMIT`)
-    else if (version !== VERSION) throw new Error(`version ${String(version)}`)
-    return db
-  } catch (error) {
-    db.close()
-    throw error
-  }
+  return openView(file, { version: VERSION, sql: SCHEMA })
 }
 
 /** Call records in a database of their own; what is paused, in the registry's. */

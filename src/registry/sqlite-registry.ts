@@ -6,10 +6,13 @@ import { DEFAULT_NAMESPACE } from '../core/function.ts'
 import type { FunctionRef, Revision } from '../core/function.ts'
 import type { DesiredFunction, FunctionStore, Namespace, NamespaceStore, Registry } from '../core/registry.ts'
 import type { CallStore } from '../core/call.ts'
+import type { InvocationStore } from '../core/invocation-record.ts'
 import { callStore, openCallRecords } from './call-store.ts'
+import { invocationStore, openInvocations } from './invocation-store.ts'
 import { migrate } from './migrate.ts'
 import { privateFile } from './private-file.ts'
 import { SecretFiles } from './secret-files.ts'
+import { removeView } from './view-database.ts'
 
 /** Opens, or makes, the registry of a data directory, and brings it up to date by the files in `migrations`. The caller holds its lock. DATA_BROKEN. */
 export function openRegistry(dataDir: string, migrations: string): SqliteRegistry {
@@ -21,7 +24,7 @@ export function openRegistry(dataDir: string, migrations: string): SqliteRegistr
     db.pragma('synchronous = NORMAL')
     migrate(db, migrations)
     const records = openCallRecords(join(dataDir, 'calls.db'))
-    return new SqliteRegistry(db, records, new SecretFiles(join(dataDir, 'secrets')))
+    return new SqliteRegistry(dataDir, db, records)
   } catch (cause) {
     db?.close()
     if (cause instanceof FaasError) throw cause
@@ -51,13 +54,16 @@ export class SqliteRegistry implements Registry {
   readonly namespaces: NamespaceStore
   readonly secrets: SecretFiles
   readonly calls: CallStore
+  readonly #dataDir: string
   readonly #db: Database.Database
   readonly #records: Database.Database
+  #invocations: Database.Database | undefined
 
-  constructor(db: Database.Database, records: Database.Database, secrets: SecretFiles) {
+  constructor(dataDir: string, db: Database.Database, records: Database.Database) {
+    this.#dataDir = dataDir
     this.#db = db
     this.#records = records
-    this.secrets = secrets
+    this.secrets = new SecretFiles(join(dataDir, 'secrets'))
     this.functions = functionStore(db)
     this.namespaces = namespaceStore(db)
     this.calls = callStore(records, db)
@@ -68,7 +74,23 @@ export class SqliteRegistry implements Registry {
     return this.#db.transaction(work)()
   }
 
+  /** Where invocations are kept; opened, or made, when it is first asked for. */
+  keepInvocations(): InvocationStore {
+    this.#invocations ??= openInvocations(this.#invocationsFile)
+    return invocationStore(this.#invocations)
+  }
+
+  /** Nothing is kept, nor what was kept before. */
+  dropInvocations(): void {
+    removeView(this.#invocationsFile)
+  }
+
+  get #invocationsFile(): string {
+    return join(this.#dataDir, 'invocations.db')
+  }
+
   [Symbol.dispose](): void {
+    this.#invocations?.close()
     this.#records.close()
     this.#db.close()
   }
