@@ -98,7 +98,8 @@ export class MemoryProvider implements Provider {
     this.#options = options
     this.#host = {
       start: (revision, signal, overlay) => this.#start(revision, signal, overlay),
-      codeOf: ({ id }) => Promise.resolve(this.#replicas.get(id)?.hash),
+      codeOf: ({ id, began }, { code }) =>
+        Promise.resolve(began ? this.#replicas.get(id)?.hash : code?.inImage),
       load: ({ id }, change) => this.#load(id, change),
       ready: (_replica, revision, signal) =>
         this.#image(revision.spec.image).start?.(revision, signal) ?? Promise.resolve(),
