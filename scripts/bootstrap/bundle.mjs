@@ -30,6 +30,8 @@ export async function bundle(root, outdir) {
     minifyWhitespace: true,
     chunkNames: 'chunks/[name]-[hash]',
     external: EXTERNAL,
+    // Its other form calls a require that is a parameter, which no bundler follows.
+    alias: { 'jsonc-parser': 'jsonc-parser/lib/esm/main.js' },
     plugins: [lazy],
     // Bundled CommonJS calls require for Node's own modules.
     banner: {

@@ -181,6 +181,11 @@ export const COMMANDS: readonly Group[] = [
         load: async () => (await import('./commands/logs.ts')).logs,
       },
       {
+        name: 'debug',
+        summary: 'give functions ports for debuggers',
+        load: async () => (await import('./commands/debug.ts')).debug,
+      },
+      {
         name: 'scale',
         summary: 'run another number of replicas of a function',
         load: async () => (await import('./commands/scale.ts')).scale,

@@ -4,6 +4,7 @@ import type { StampedEvent } from '../engine/events.ts'
 import type { Context } from './command.ts'
 import { curlLine } from './curl-line.ts'
 import { functionUrl } from './deploy-functions.ts'
+import { fileLines, openPorts, PORT_HEADINGS, portRows, writeForEditors } from './debug/open-ports.ts'
 import { DevView } from './dev-view.ts'
 import type { DevLine } from './dev-view.ts'
 import { LogFollower } from './follow-logs.ts'
@@ -17,6 +18,8 @@ import { openBrowser } from './open-browser.ts'
 import { OnceTold } from './once-told.ts'
 import { wantsLive } from './progress.ts'
 import type { HostedApp } from './rooms-contract.ts'
+import { errorLines } from './show-error.ts'
+import { readStackIfAny } from './stack-for.ts'
 import { tableLines } from './table.ts'
 import { terminalText } from './terminal-text.ts'
 
@@ -29,6 +32,7 @@ export class DevSession implements Disposable {
   readonly #app: HostedApp
   readonly #view: DevView
   readonly #region: LiveRegion
+  readonly #client: GatewayClient
   readonly #logs: LogFollower
   readonly #nameColor: ReturnType<typeof makeNameColors>
   readonly #onceTold = new OnceTold()
@@ -45,8 +49,8 @@ export class DevSession implements Disposable {
     this.#nameColor = makeNameColors(print.colors)
     const live = wantsLive(io.env) && !print.json
     this.#region = new LiveRegion(print.chatter, print.colors, () => this.#liveState(), live)
-    const client = new GatewayClient({ address: addressOf(app), signal })
-    this.#logs = new LogFollower(client, (ref, log) => {
+    this.#client = new GatewayClient({ address: addressOf(app), signal })
+    this.#logs = new LogFollower(this.#client, (ref, log) => {
       for (const text of this.#onceTold.take(ref, log)) this.#showLog(ref, text)
     })
     this.#closers.push(this.#region, this.#logs)
@@ -193,6 +197,21 @@ export class DevSession implements Disposable {
     this.#app.dev?.rebuild(chosen && formatRef(chosen.spec))
   }
 
+  async #debug(): Promise<void> {
+    const { print, io } = this.#context
+    const [ports, stack] = await Promise.all([
+      openPorts(this.#client),
+      readStackIfAny(this.#context).catch(() => undefined),
+    ])
+    const table =
+      ports.length === 0
+        ? ['no function is Node or Python']
+        : tableLines(PORT_HEADINGS.map(print.colors.bold), portRows(ports))
+    this.#region.print('', ...table)
+    const files = stack ? await writeForEditors(ports, stack, io.env) : []
+    this.#region.print(...fileLines(files, io.cwd), '')
+  }
+
   #act(action: KeyAction): void {
     switch (action.type) {
       case 'help':
@@ -211,6 +230,11 @@ export class DevSession implements Disposable {
         return
       case 'filter':
         this.#filter = action.name
+        return
+      case 'debug':
+        this.#debug().catch((error: unknown) =>
+          this.#region.print(...errorLines(error, this.#context.print.colors)),
+        )
         return
       case 'errors':
         this.#errorsOnly = !this.#errorsOnly

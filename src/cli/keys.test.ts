@@ -6,6 +6,7 @@ const NAMES = ['m-notice', 'm-search', 'pinyin']
 test.each([
   ['?', 'help'],
   ['o', 'open'],
+  ['d', 'debug'],
   ['e', 'errors'],
   ['c', 'clear'],
   ['q', 'quit'],

@@ -1,6 +1,6 @@
 /** What a key asks for. `name` absent: all functions. */
 export type KeyAction =
-  | { readonly type: 'help' | 'open' | 'errors' | 'clear' | 'quit' }
+  | { readonly type: 'help' | 'open' | 'debug' | 'errors' | 'clear' | 'quit' }
   | { readonly type: 'rebuild' | 'filter'; readonly name?: string }
 
 /** Which question the next key answers. */
@@ -10,6 +10,7 @@ export const KEY_HELP: readonly (readonly [string, string])[] = [
   ['?', 'this help'],
   ['o', 'open the address in a browser'],
   ['r', 'rebuild a function, or all'],
+  ['d', 'ports for debuggers, and what editors need to attach'],
   ['l', 'show logs of one function only, or of all'],
   ['e', 'errors only, on and off'],
   ['c', 'clear the screen'],
@@ -34,6 +35,8 @@ export function pressKey(
       return { picking, action: { type: 'help' } }
     case 'o':
       return { picking, action: { type: 'open' } }
+    case 'd':
+      return { picking, action: { type: 'debug' } }
     case 'e':
       return { picking, action: { type: 'errors' } }
     case 'c':
