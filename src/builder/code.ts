@@ -10,16 +10,21 @@ const MAX_CODE_BYTES = 64 * 2 ** 20
 
 const NOTHING = Buffer.alloc(0)
 
+/** What becomes of a file of the context that is in the image as it is, or in no image at all. */
+export interface Placed {
+  /** Where it is in the image, relative to the code's folder; none for what no image has. */
+  readonly at: readonly string[]
+  /** A build looks at it too, or a process takes it only once: a change of it takes a build. */
+  readonly isFixed?: boolean
+}
+
 /** What of a build context is code, and where it goes. */
 export interface CodeRules {
   readonly way: Code['way']
   /** In the image, absolute. */
   readonly folder: string
-  /**
-   * Where a file of the context is in the image, relative to `folder`. Undefined for what takes a build; none for what
-   * is not in the image and does not decide what is.
-   */
-  readonly placesOf: (entry: FileEntry) => readonly string[] | undefined
+  /** Undefined for what a build makes something else of. */
+  readonly place: (entry: FileEntry) => Placed | undefined
 }
 
 /** A build context, divided. */
@@ -39,15 +44,17 @@ export function divide(
   const placed = new Map<string, FileEntry>()
   const left = new Set<string>()
   let bytes = 0
+  let isAnyFree = false
   for (const entry of entries) {
-    const places = entry.kind === 'file' ? rules.placesOf(entry) : undefined
-    if (places === undefined || entry.kind !== 'file') continue
-    left.add(entry.path)
-    for (let at = posix.dirname(entry.path); at !== '.' && !left.has(at); at = posix.dirname(at)) left.add(at)
-    if (places.length > 0) bytes += entry.stamp.size
-    for (const place of places) placed.set(place, entry)
+    const found = entry.kind === 'file' ? rules.place(entry) : undefined
+    if (found === undefined || entry.kind !== 'file') continue
+    for (const path of found.at) placed.set(path, entry)
+    if (found.at.length > 0) bytes += entry.stamp.size
+    if (found.isFixed === true) continue
+    isAnyFree ||= found.at.length > 0
+    for (let at = entry.path; at !== '.' && !left.has(at); at = posix.dirname(at)) left.add(at)
   }
-  if (placed.size === 0 || bytes > MAX_CODE_BYTES) return { frame: entries }
+  if (!isAnyFree || bytes > MAX_CODE_BYTES) return { frame: entries }
   const frame = entries.filter(({ path }) => !left.has(path))
   const aside = [rules.folder, ...programs(placed, rules)].map(
     (path) => ({ kind: 'text', path: `../${path}`, mode: 0, content: NOTHING }) as const,

@@ -27,7 +27,7 @@ async function places(
   const own = entries.filter(({ path }) => handlerFolder === '' || path.startsWith(`${handlerFolder}/`))
   return Object.fromEntries(
     own.map((entry) => {
-      const found = rules?.placesOf(entry)
+      const found = rules?.place(entry)?.at
       const at = found
         ?.map((path) => `${rules?.folder === '/' ? '' : String(rules?.folder)}/${path}`)
         .join(' ')

@@ -54,8 +54,10 @@ export async function dockerfileRules(
   return {
     way: 'files',
     folder,
-    placesOf: (entry) =>
-      isCode(entry) ? (places.get(entry.path) ?? []).map((at) => posix.relative(folder, at)) : undefined,
+    place: (entry) =>
+      isCode(entry)
+        ? { at: (places.get(entry.path) ?? []).map((at) => posix.relative(folder, at)) }
+        : undefined,
   }
 }
 

@@ -6,6 +6,8 @@ export interface NpmReads {
   reads(path: string): boolean
   /** True for what an installation puts there itself: the developer's own is of no use. */
   replaces(path: string): boolean
+  /** Scripts run meanwhile, which may make files of any file. */
+  readonly runsScripts: boolean
 }
 
 interface Manifest {
@@ -32,10 +34,14 @@ const INSTALL_HOOKS = ['preinstall', 'install', 'postinstall'] as const
  */
 export async function npmReads(paths: readonly string[], readManifest: ReadManifest): Promise<NpmReads> {
   const root = await readManifest('package.json')
-  if (root === undefined) return { reads: (path) => ALWAYS.has(path), replaces: () => false }
+  if (root === undefined) {
+    return { reads: (path) => ALWAYS.has(path), replaces: () => false, runsScripts: false }
+  }
   // Half-written: whatever it will say, it decides what is installed.
-  if (root === null || hasHook(root)) return { reads: () => true, replaces: () => false }
-  const local = await localPackages(root, paths, readManifest)
+  if (root === null || hasHook(root)) {
+    return { reads: () => true, replaces: () => false, runsScripts: true }
+  }
+  const { places: local, runsScripts } = await localPackages(root, paths, readManifest)
   const hasWorkspaces = Boolean((root as Manifest).workspaces)
   const installed = [...(asksForPackages(root) ? [''] : []), ...local.keys()].map((place) =>
     posix.join(place, 'node_modules'),
@@ -49,29 +55,36 @@ export async function npmReads(paths: readonly string[], readManifest: ReadManif
           path === place || path === `${place}/package.json` || (whole && isBelow(path, place)),
       ),
     replaces: (path) => installed.some((folder) => path === folder || isBelow(path, folder)),
+    runsScripts,
   }
 }
 
-/** Local packages that the manifest asks for, and those that they ask for: place → whether all of it is read. */
+interface LocalPackages {
+  /** Place → whether all of it is read. */
+  readonly places: ReadonlyMap<string, boolean>
+  readonly runsScripts: boolean
+}
+
+/** Local packages that the manifest asks for, and those that they ask for. */
 async function localPackages(
   root: object,
   paths: readonly string[],
   readManifest: ReadManifest,
-): Promise<ReadonlyMap<string, boolean>> {
+): Promise<LocalPackages> {
   const found = new Map<string, boolean>()
+  let runsScripts = false
   const waiting = localSpecs(root).map((spec) => ({ spec, from: '' }))
   for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
     const place = placeOf(next.spec, next.from, paths)
     if (place === undefined || found.has(place)) continue
     const manifest = await readManifest(posix.join(place, 'package.json'))
     const { bin, scripts } = (manifest ?? {}) as Manifest
-    found.set(
-      place,
-      manifest === null || Boolean(bin) || scripts?.['prepare'] !== undefined || hasHook(manifest ?? {}),
-    )
+    const isScripted = manifest === null || scripts?.['prepare'] !== undefined || hasHook(manifest ?? {})
+    runsScripts ||= isScripted
+    found.set(place, isScripted || Boolean(bin))
     for (const spec of localSpecs(manifest ?? {})) waiting.push({ spec, from: place })
   }
-  return found
+  return { places: found, runsScripts }
 }
 
 /** As faas-cli's `copy` puts it: `file:../libs/auth` is `libs/auth` below the handler. */

@@ -6,14 +6,17 @@ import type { Reload } from './template-yml.ts'
 import type { ReadText } from './text-reader.ts'
 import type { ContextEntry, FileEntry } from './tree.ts'
 
-/** What of a context is code where the template says so itself. `handlerFolder` is relative to the context. */
+/**
+ * What of a context is code where the template says so itself; undefined where a build makes more of it than the template
+ * knows. `handlerFolder` is relative to the context.
+ */
 export async function reloadRules(
   entries: readonly ContextEntry[],
   fileHashes: ReadonlyMap<string, string>,
   reload: Reload,
   handlerFolder: string,
   readText: ReadText,
-): Promise<CodeRules> {
+): Promise<CodeRules | undefined> {
   const files = new Map<string, FileEntry>()
   for (const entry of entries) {
     const path = posix.relative(handlerFolder, entry.path)
@@ -23,17 +26,22 @@ export async function reloadRules(
     reload.dependencies === 'npm'
       ? await npmReads([...files.keys()], (path) => readManifest(path))
       : undefined
+  // Code that is given as a whole would remove what scripts have made, and nobody knows what that is.
+  if (npm?.runsScripts === true) return undefined
   const takesBuild = makeMatcher(reload.build)
+  const isKept = makeMatcher(reload.kept)
   const isAbsent = makeMatcher(reload.absent)
   return {
     way: reload.way,
     folder: reload.folder,
-    placesOf: (entry) => {
+    place: (entry) => {
       const path = posix.relative(handlerFolder, entry.path)
-      if (path.startsWith('../')) return undefined
-      if (isAbsent(path) || npm?.replaces(path) === true || isDroppedSample(path)) return []
-      const installed = npm !== undefined && path.split('/').includes('node_modules')
-      return installed || takesBuild(path) || npm?.reads(path) === true ? undefined : [path]
+      if (path.startsWith('../') || isKept(path)) return undefined
+      if (isAbsent(path) || npm?.replaces(path) === true || isDroppedSample(path)) return { at: [] }
+      // npm's are no sources, and its settings, which may hold a token, are not in the image.
+      if (npm !== undefined && (path === '.npmrc' || path.split('/').includes('node_modules')))
+        return undefined
+      return { at: [path], isFixed: takesBuild(path) || npm?.reads(path) === true }
     },
   }
 

@@ -30,6 +30,7 @@ const templateYmlSchema = z.object({
       folder: z.string().regex(/^\/[^$]*[^/$]$/, 'must be a folder of the image, absolute'),
       dependencies: optional(z.literal('npm')),
       build: optional(z.array(z.string())),
+      kept: optional(z.array(z.string())),
       absent: optional(z.array(z.string())),
       sample: optional(z.object({ file: z.string(), like: z.string(), unless: z.array(z.string()) })),
     }),
@@ -45,6 +46,8 @@ export interface Reload {
   readonly dependencies?: 'npm'
   /** What else takes a build: other manifests, and what a process cannot take twice. */
   readonly build: readonly string[]
+  /** What the runtime neither takes nor removes. */
+  readonly kept: readonly string[]
   /** What the build leaves out of the image. */
   readonly absent: readonly string[]
   /** A file that the build leaves out where it is `like` one of the template and one of the others is there. */
@@ -110,6 +113,7 @@ export async function readTemplateYml(folder: string): Promise<TemplateYml> {
         folder: yml.reload.folder,
         ...(yml.reload.dependencies && { dependencies: yml.reload.dependencies }),
         build: yml.reload.build ?? [],
+        kept: yml.reload.kept ?? [],
         absent: yml.reload.absent ?? [],
         ...(yml.reload.sample && { sample: yml.reload.sample }),
       },
@@ -132,7 +136,7 @@ function bad(file: string, mistakes: readonly string[], cause?: unknown): FaasEr
     remedy:
       'Correct it; it may have language, fprocess, welcome_message, handler_folder (texts), mount_ssh (true or false), ' +
       'build_options (a list of name and packages), languages (lang: build arguments), descriptions (lang: ' +
-      'text), preferred_images (build argument: image) and reload (way, folder, dependencies, build, absent, sample).',
+      'text), preferred_images (build argument: image) and reload (way, folder, dependencies, build, kept, absent, sample).',
     cause,
   })
 }
