@@ -2,6 +2,9 @@ import { describe } from 'vitest'
 import { watcherContract } from '../../test/contract/watcher.contract.ts'
 import { ChokidarWatcher } from './chokidar-watcher.ts'
 
-describe('by events', () => watcherContract({ make: (setting) => new ChokidarWatcher(setting) }))
-describe('by looking', () =>
-  watcherContract({ make: (setting) => new ChokidarWatcher({ ...setting, mode: 'poll' }) }))
+describe('by events', { timeout: 60_000 }, () =>
+  watcherContract({ make: (setting) => new ChokidarWatcher(setting) }),
+)
+describe('by looking', { timeout: 60_000 }, () =>
+  watcherContract({ make: (setting) => new ChokidarWatcher({ ...setting, mode: 'poll' }) }),
+)

@@ -1,10 +1,9 @@
-import { readdir } from 'node:fs/promises'
 import { basename, join } from 'node:path'
-import pLimit from 'p-limit'
-import { differs, entryAt, entryBehind, entryIdBehind, entryLater } from './entry.ts'
+import { differs, entryAt, entryBehind, entryIdBehind } from './entry.ts'
 import type { Entry } from './entry.ts'
 import { CannotWatch, watchFolder } from './folder-events.ts'
 import type { FolderEvents } from './folder-events.ts'
+import { lookInto } from './look.ts'
 import { isNoise } from './noise.ts'
 
 /** Told of one folder's content, or of one name in it. */
@@ -15,14 +14,15 @@ export interface FolderListener {
   onLost(): void
 }
 
-/** Looks at once into one folder: more would keep the threads that all of the program's files and names go through. */
-const LOOKS_AT_ONCE = 2
-
 /** One folder of the disk, and what is in it; what is in its folders is theirs. Shared by everybody who watches it. */
 export class Folder {
   readonly path: string
   /** Of the disk that it is on. Known once it is open. */
   device = 0
+  /** On another machine's disk, or one that behaves like it. */
+  isFar = false
+  /** When something in it changed last, as `performance.now()`. */
+  changedAt = -Infinity
   readonly #entries = new Map<string, Entry>()
   readonly #all = new Set<FolderListener>()
   readonly #named = new Map<string, Set<FolderListener>>()
@@ -130,15 +130,10 @@ export class Folder {
   async #look(): Promise<number> {
     const heard = (this.#heard = new Set<string>())
     try {
-      const self = await entryBehind(this.path)
-      if (self.id !== this.#id && this.hasEvents) throw gone(this.path)
-      const names = this.#isListed ? (await readdir(this.path)).filter((name) => this.#isWanted(name)) : []
-      const all = [...new Set([...names, ...this.#named.keys()])]
-      const found = new Map<string, Entry>()
-      await pLimit(LOOKS_AT_ONCE).map(all, async (name) => {
-        const entry = await entryLater(join(this.path, name))
-        if (entry) found.set(name, entry)
-      })
+      const id = this.isFar ? (await entryBehind(this.path)).id : entryIdBehind(this.path)
+      if (id !== this.#id && (id === undefined || this.hasEvents)) throw gone(this.path)
+      const ofAll = this.#isListed ? (name: string): boolean => this.#isWanted(name) : undefined
+      const found = await lookInto(this.path, { ofAll, alone: this.#named.keys() }, this.isFar)
       if (this.#isLost) return 0
       let changes = 0
       for (const name of new Set([...found.keys(), ...this.#entries.keys()])) {
@@ -203,6 +198,7 @@ export class Folder {
   }
 
   #tell(name: string): void {
+    this.changedAt = performance.now()
     const now = this.#entries.get(name)
     // A name that somebody asked for on its own may be nothing to those who see all.
     if (!isNoise(name)) for (const listener of [...this.#all]) listener.onEntry(name, now)

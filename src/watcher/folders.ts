@@ -45,6 +45,8 @@ interface Opened {
 const OPENED_AT_ONCE = 8
 /** After the last folder that could not be watched, milliseconds: one sentence for all of them. */
 const TOLD_AFTER_MS = 200
+/** So long after a change a folder is looked at more often than others: who saves there saves again. Milliseconds. */
+const HOT_MS = 10 * 60_000
 /** How long an event may take after the change that it tells of, milliseconds. */
 const GRACE_MS = 500
 
@@ -60,23 +62,31 @@ export class Folders implements Disposable {
   readonly #told = new Set<string>()
   #tellLimits: NodeJS.Timeout | undefined
   #isOver = false
+  readonly #hot: Rounds
   readonly #quick: Rounds
   readonly #slow: Rounds
 
   constructor(options: FoldersOptions) {
     this.#options = options
     const all = (): Folder[] => [...this.#open.values()].map(({ folder }) => folder)
-    this.#quick = new Rounds({
-      folders: () => all().filter((folder) => this.#isPolled(folder)),
+    const polled = (): Folder[] => all().filter((folder) => this.#isPolled(folder))
+    this.#hot = new Rounds({
+      folders: () => {
+        const since = performance.now() - HOT_MS
+        return polled().filter(({ changedAt }) => changedAt > since)
+      },
+      isNeeded: () => this.counts.polled > 0,
       leastMs: 300,
       mostMs: 10_000,
       rest: 25,
     })
+    this.#quick = new Rounds({ folders: polled, leastMs: 300, mostMs: 10_000, rest: 60 })
     this.#slow = new Rounds({
       folders: () => (options.mode === 'auto' ? all().filter((folder) => !this.#isPolled(folder)) : []),
       leastMs: 3000,
       mostMs: 60_000,
       rest: 400,
+      isNeeded: () => this.#open.size > 0,
       onRound: () => unattended(this.#hearAgain()),
       onFound: (folder) => unattended(this.#onFoundUntold(folder)),
     })
@@ -134,6 +144,7 @@ export class Folders implements Disposable {
   [Symbol.dispose](): void {
     this.#isOver = true
     clearTimeout(this.#tellLimits)
+    this.#hot[Symbol.dispose]()
     this.#quick[Symbol.dispose]()
     this.#slow[Symbol.dispose]()
     for (const { folder } of this.#open.values()) folder.close()
@@ -164,11 +175,17 @@ export class Folders implements Disposable {
   async #openFolder(folder: Folder): Promise<void> {
     await folder.identify()
     const disk = await this.#diskOf(folder)
+    folder.isFar = disk.silent !== undefined
     if (this.#options.mode === 'poll') this.#unheard.set(folder, 'poll')
     else await this.#hear(folder)
     if (disk.silent && this.#options.mode === 'auto') this.#tellSilent(folder, disk.silent)
-    if (this.#isPolled(folder)) this.#quick.start()
+    if (this.#isPolled(folder)) this.#startLooking()
     this.#slow.start()
+  }
+
+  #startLooking(): void {
+    this.#quick.start()
+    this.#hot.start()
   }
 
   async #hear(folder: Folder): Promise<void> {
@@ -220,7 +237,7 @@ export class Folders implements Disposable {
     await wait(GRACE_MS, undefined, { ref: false })
     if (!disk || disk.hasTold || disk.isFoundSilent || this.#isOver) return
     disk.isFoundSilent = true
-    this.#quick.start()
+    this.#startLooking()
     this.#options.log.warn(
       `changes of ${folder.path} are not told by the system (found by looking): from now on every file there is looked at. ` +
         'FAASDOCK_WATCH_MODE=events switches that off',

@@ -98,9 +98,12 @@ export class Place {
       await this.#enter(this.#above ? this.#own : (realPathOf(this.#own) ?? this.#own), isNews)
       return
     }
+    if (entry?.kind === 'link') {
+      await this.#followLink(isNews)
+      return
+    }
     this.#leaveWay()
-    if (entry?.kind === 'link') await this.#followLink(isNews)
-    else this.#empty()
+    this.#empty()
   }
 
   /** Where it leads may change, and what is there, without a word about the link itself. */
@@ -108,8 +111,12 @@ export class Place {
     const { folders } = this.#ground
     const { links, end } = wayOf(this.#own)
     const steps = [...links.filter((link) => link !== this.#own), ...(end === undefined ? [] : [end])]
+    // The former ones look until the new ones do.
+    const former = this.#lookouts
     this.#lookouts = steps.map((step) => new Lookout(folders, step, (now) => this.#onStep(now)))
     await Promise.all(this.#lookouts.map((lookout) => lookout.start()))
+    for (const lookout of former) lookout[Symbol.dispose]()
+    if (this.#isClosed) this.#leaveWay()
     const real = realPathOf(this.#own)
     // A link to a folder that it is in would be followed for ever.
     if (real === undefined || this.#isWithin(real)) this.#empty()

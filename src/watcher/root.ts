@@ -47,12 +47,14 @@ export class Root implements Disposable {
 
   async #begin(isNews: boolean): Promise<void> {
     const { folders, path } = this.#options
-    this.#leave()
+    const former = this.#lookouts
     const itself = (this.#itself = new Lookout(folders, path, (now) => this.#onChange(now)))
     // Links on the way to it may be made to lead elsewhere; where it leads itself is its place's.
     const steps = wayOf(dirname(path)).links.map((link) => new Lookout(folders, link, () => this.#onMoved()))
     this.#lookouts = [itself, ...steps]
     await Promise.all(this.#lookouts.map((lookout) => lookout.start()))
+    for (const lookout of former) lookout[Symbol.dispose]()
+    if (isNews) this.#options.tell(path, itself.entry === undefined)
     if (this.#isOver || this.#itself !== itself) return
     await this.#watchBelow(itself.entry, isNews)
   }

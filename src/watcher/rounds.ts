@@ -8,6 +8,8 @@ export interface RoundsOptions {
   readonly mostMs: number
   /** How many times as long as a round took is rested after it: what bounds the CPU. */
   readonly rest: number
+  /** Whether there will be a next round; by default while there is somebody to visit. */
+  readonly isNeeded?: () => boolean
   /** A look found something that was not told before. */
   readonly onFound?: (folder: Folder) => void
   readonly onRound?: () => void
@@ -59,7 +61,7 @@ export class Rounds implements Disposable {
   }
 
   async #round(): Promise<void> {
-    const { folders, leastMs, mostMs, rest, onFound, onRound } = this.#options
+    const { folders, leastMs, mostMs, rest, onFound, onRound, isNeeded } = this.#options
     this.#timer = undefined
     this.#isOnTheWay = true
     this.#heard = 0
@@ -74,6 +76,6 @@ export class Rounds implements Disposable {
     this.#everyMs = Math.min(mostMs, Math.max(leastMs, rest * (performance.now() - startedAt)))
     onRound?.()
     this.#isOnTheWay = false
-    if (visited.length > 0 || onRound) this.#next(this.#heard < MANY_EVENTS ? this.#everyMs : SOON_MS)
+    if (isNeeded?.() ?? visited.length > 0) this.#next(this.#heard < MANY_EVENTS ? this.#everyMs : SOON_MS)
   }
 }
