@@ -33,7 +33,7 @@ export async function execStream(
       AttachStderr: true,
       Tty: false,
     })
-    const raw = (await exec.start({ hijack: true, stdin: true, Tty: false })) as Duplex
+    const raw = await exec.start({ hijack: true, stdin: true, Tty: false })
     const output = new OutputFrames()
     raw.pipe(output)
     raw.on('close', () => output.end())

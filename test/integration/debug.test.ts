@@ -149,7 +149,7 @@ describeDocker('debuggers of functions', () => {
     await first.closed
     using second = await cdpBreakpoint(port, `${FOLDER}/handler.js`, 4)
     await holdsAndAnswers('lasting', second, /^1 undefined$/)
-    await app.functions.scale(parseRef('lasting'), 0)
+    app.functions.scale(parseRef('lasting'), 0)
     await second.closed
     await until(async () => (await replicasOf('lasting')).length === 0)
     using third = await cdpBreakpoint(port, `${FOLDER}/handler.js`, 4)
@@ -174,7 +174,7 @@ describeDocker('debuggers of functions', () => {
 
   test('all calls go to the replica that is debugged', async () => {
     await deploy('several', nodeImage, { FAASDOCK_SWAP_TOKEN: token })
-    await app.functions.scale(parseRef('several'), 3)
+    app.functions.scale(parseRef('several'), 3)
     await until(async () => (await replicasOf('several')).length === 3)
     using client = await cdpClient(await debug('several'))
     await client.ask('Runtime.evaluate', { expression: 'globalThis.mark = "debugged"' })

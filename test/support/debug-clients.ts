@@ -98,7 +98,7 @@ export interface DapClient extends Disposable {
   readonly closed: Promise<unknown>
 }
 
-export async function dapClient(port: number): Promise<DapClient> {
+export function dapClient(port: number): DapClient {
   const socket = connect({ host: '127.0.0.1', port, noDelay: true })
   const inbox = new Inbox<DapMessage>()
   socket.on('error', () => undefined)
@@ -149,7 +149,7 @@ export async function dapBreakpoint(
   file: string,
   line: number,
 ): Promise<DapClient> {
-  const client = await dapClient(port)
+  const client = dapClient(port)
   await client.ask('initialize', { adapterID: 'test', pathFormat: 'path', linesStartAt1: true })
   await client.ask('attach', { pathMappings: [roots] })
   await client.event('initialized')

@@ -1,5 +1,5 @@
 import { createScanner, parseTree, printParseErrorCode } from 'jsonc-parser'
-import type { Node, ParseError, SyntaxKind } from 'jsonc-parser'
+import type { Node, ParseError } from 'jsonc-parser'
 import { FaasError } from '../../core/errors.ts'
 import { fromProject } from './configuration.ts'
 import type { DebugConfiguration } from './configuration.ts'
@@ -81,8 +81,8 @@ function withPort(text: string, known: Node, { language, port }: DebugConfigurat
   return node ? splice(text, node.offset, node.offset + node.length, String(port)) : text
 }
 
-/** Enumerations of packages cannot be imported where types are only stripped. */
-const COMMA: SyntaxKind = 5
+/** SyntaxKind.CommaToken: an enumeration of constants, which are nowhere when the program runs. */
+const COMMA = 5
 
 /** Puts a value behind the last one of a list or an object, and touches nothing else: not even a comment between them. */
 function insertLast(text: string, container: Node, value: unknown, key?: string): string {
@@ -104,7 +104,7 @@ function insertLast(text: string, container: Node, value: unknown, key?: string)
 }
 
 /** What comes first behind `offset` but white space and comments. */
-function firstToken(text: string, offset: number): SyntaxKind {
+function firstToken(text: string, offset: number): number {
   const scanner = createScanner(text, true)
   scanner.setPosition(offset)
   return scanner.scan()

@@ -66,7 +66,9 @@ export class Debuggers {
       if (isOver) return
       isOver = true
       stream?.destroy()
-      systemClock.after(LINGER_MS, () => void this.#leave(held))
+      systemClock.after(LINGER_MS, () => {
+        this.#leave(held).catch(() => undefined)
+      })
     }
     try {
       const port = await this.#portOf(started, language)
