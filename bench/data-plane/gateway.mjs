@@ -8,7 +8,8 @@ import { ref, remoteProvider } from './remote-provider.mjs'
 
 const origin = `http://127.0.0.1:${process.argv[2]}`
 const cwd = mkdtempSync(join(tmpdir(), 'faasdock-bench-'))
-const config = readConfig({ env: {}, cwd, flags: { port: 0, data: join(cwd, 'data') } })
+const { FAASDOCK_RECORD } = process.env
+const config = readConfig({ env: { FAASDOCK_RECORD }, cwd, flags: { port: 0, data: join(cwd, 'data') } })
 const app = await createApp(config, { provider: remoteProvider(origin) })
 await app.functions.deploy({ ...ref, image: 'bench', labels: {}, annotations: {} }).settled
 tellProcessorTime()
