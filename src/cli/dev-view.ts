@@ -3,6 +3,7 @@ import { formatRef } from '../core/function.ts'
 import type { FunctionRef, Problem } from '../core/function.ts'
 import type { StampedEvent } from '../engine/events.ts'
 import type { LiveRow } from './live.ts'
+import { frameLines, placed, problemText } from './problem-text.ts'
 import { formatSpan } from './time-words.ts'
 
 /** A line for people about what happened. `bad` stays in sight until it is put right. */
@@ -237,7 +238,7 @@ export class DevView {
     const cause = turn.saved && kind !== 'image' ? `  ${turn.saved.text}` : ''
     const older = serving === undefined ? '' : '; the older code answers'
     if (kind !== 'image') Object.assign(turn, { phase: undefined, saved: undefined, tries: 1 })
-    turn.warnings[kind] = `✗ ${ref.name}${cause}  ${what}: ${placed(problem)}${firstLine(problem.message)}`
+    turn.warnings[kind] = `✗ ${ref.name}${cause}  ${what}: ${firstLine(placed(problem))}`
     return problemLines(`✗ ${ref.name}${cause}  ${what}${older}`, problem)
   }
 
@@ -249,21 +250,13 @@ export class DevView {
 }
 
 function problemLines(head: string, problem: Problem): DevLine[] {
-  const { code, message, remedy, frame } = problem
   const plain = (line: string): DevLine => ({ tone: 'plain', text: `  ${line}` })
   return [
     { tone: 'bad', text: head },
-    ...`${code}: ${placed(problem)}${message}`.split('\n').map(plain),
-    ...(frame === undefined ? [] : frame.split('\n').map((line) => plain(`  ${line}`))),
-    plain(`→ ${remedy}`),
+    ...problemText(problem).split('\n').map(plain),
+    ...frameLines(problem).map((line) => plain(`  ${line}`)),
+    plain(`→ ${problem.remedy}`),
   ]
-}
-
-/** The place, as editors find it, where the message does not begin with it or name it itself. */
-function placed({ place, message }: Problem): string {
-  if (!place || message.includes(place.file)) return ''
-  const { file, line, column } = place
-  return `${[file, line, column].filter((part) => part !== undefined).join(':')} `
 }
 
 function failedText({ code }: Problem): string {

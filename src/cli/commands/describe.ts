@@ -1,6 +1,7 @@
 import { defineCommand } from '../command.ts'
 import { functionUrl } from '../deploy-functions.ts'
 import { findGatewayAndStack } from '../gateway-for.ts'
+import { frameLines, problemText } from '../problem-text.ts'
 import { stateText } from '../state-text.ts'
 import { padEnd } from '../text-width.ts'
 import { wireNamespace } from '../wire.ts'
@@ -43,7 +44,7 @@ function rows(fn: WireFunction, gateway: string, state: string): [string, string
     ['Name', fn.name],
     ['Namespace', fn.namespace],
     ['State', state],
-    ['Problem', fn.problem && indent(`${fn.problem.code}: ${fn.problem.message}`)],
+    ['Problem', fn.problem && indent([problemText(fn.problem), ...frameLines(fn.problem)].join('\n'))],
     ['Remedy', fn.problem && indent(fn.problem.remedy)],
     ['Replicas', String(fn.replicas ?? 0)],
     ['Available replicas', String(fn.availableReplicas ?? 0)],

@@ -7,6 +7,7 @@ import { exitCodeOf, EXIT } from '../exit-codes.ts'
 import type { GatewayClient } from '../gateway-client.ts'
 import { findGateway } from '../gateway-for.ts'
 import type { EngineDescription } from '../../core/toolbox.ts'
+import { frameLines, placed } from '../problem-text.ts'
 import { stateText } from '../state-text.ts'
 import { tableLines } from '../table.ts'
 import { stateOf } from '../wire.ts'
@@ -103,6 +104,7 @@ function showText(
     .sort((a, b) => Date.parse(b.problem?.at ?? '') - Date.parse(a.problem?.at ?? ''))[0]
   if (!last?.problem) return
   print.line(`\nlast problem: ${last.name} at ${last.problem.at}`)
-  print.line(`${red(last.problem.code)}: ${last.problem.message}`)
+  print.line(`${red(last.problem.code)}: ${placed(last.problem)}`)
+  for (const line of frameLines(last.problem)) print.line(`  ${line}`)
   print.line(cyan(`→ ${last.problem.remedy}`))
 }
