@@ -68,7 +68,7 @@ async function ownerOf(engine: Engine, container: string, folder: string): Promi
   try {
     for await (const entry of tar) {
       const { type, uid, gid } = entry.header
-      if (seen++ === 0 || type === 'file') found = { uid: uid ?? 0, gid: gid ?? 0 }
+      if (seen++ === 0 || type === 'file') found = { uid, gid }
       if (type === 'file' || seen >= MAX_ENTRIES) break
       entry.resume()
     }

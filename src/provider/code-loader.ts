@@ -56,6 +56,8 @@ export class CodeLoader {
     if (replica.isSilent) return { type: 'cannot', reason: 'it is busy' }
     if (replica.started.began?.swaps !== true)
       return { type: 'cannot', reason: 'it cannot be given code while it runs' }
+    // Who does not know us would be called with our code as its body.
+    if (replica.code === undefined) return { type: 'cannot', reason: 'it does not say what it runs' }
     for (let tries = 0; tries < MAX_TRIES; tries++) {
       const change = await shelf.change(replica.code, wanted, signal)
       signal.throwIfAborted()
@@ -112,7 +114,7 @@ export class CodeLoader {
     }
     replica.isSilent = false
     if (outcome.type === 'loaded') replica.code = change.hash
-    if (outcome.type === 'elsewhere') replica.code = outcome.hash === change.hash ? change.hash : undefined
+    if (outcome.type === 'elsewhere') replica.code = outcome.hash === change.hash ? change.hash : ''
     if (outcome.type === 'lost') replica.code = undefined
     return outcome
   }

@@ -143,9 +143,9 @@ export class ReplicaSet {
     this.#coming = group
     try {
       await this.#reach(group, revision, wanted, signal)
+      await this.#dropSpares()
       const dead = group.replicas.find(({ isDead }) => isDead)
       if (dead) throw await this.#host.exitError(dead.started, revision)
-      await this.#dropSpares()
     } catch (error) {
       this.#leave(group.replicas.splice(0))
       throw error
@@ -186,6 +186,7 @@ export class ReplicaSet {
   /** Makes the replicas that are there run the revision's code: one first, then the others at once. */
   async #bring(group: Group, revision: CodedRevision, signal: AbortSignal): Promise<void> {
     const { wanted, inImage } = revision.code
+    const size = group.replicas.length
     const stale = group.replicas.filter(
       ({ isReady, isDead, code }) => isReady && !isDead && code !== wanted.hash,
     )
@@ -203,7 +204,8 @@ export class ReplicaSet {
       }
     } catch (error) {
       if (!(error instanceof FaasError) || error.code !== 'CODE_NOT_LOADED' || signal.aborted) throw error
-      const size = before.size + group.replicas.filter((replica) => !before.has(replica)).length
+      // Somebody removed the function meanwhile.
+      if (!this.#groups().includes(group)) throw error
       await this.#goBack(group, revision, before)
       await this.#spares
       const good = [...before.values()].find((hash) => hash !== undefined) ?? this.#good ?? inImage

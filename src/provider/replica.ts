@@ -28,7 +28,7 @@ export interface ReplicaHost {
   start(revision: Revision, signal: AbortSignal, overlay?: CodeOverlay): Promise<StartedReplica>
   /** Resolves once it really answers. Rejects with REPLICA_EXITED or REPLICA_NOT_READY, last log lines in the message. */
   ready(replica: StartedReplica, revision: Revision, signal: AbortSignal): Promise<void>
-  /** Hash of the code that a replica which answers runs; undefined when it cannot be told. */
+  /** Hash of the code that a replica runs; empty when it does not know itself, undefined when nobody answers who knows us. */
   codeOf(replica: StartedReplica, revision: Revision): Promise<string | undefined>
   /**
    * Gives new code to a replica that runs. Never rejects, and resolves within a limit that is a little longer than the one
@@ -65,7 +65,7 @@ export class Replica {
   isDead = false
   /** It is loading code and has no ear for calls. */
   isSilent = false
-  /** Hash of the code it runs; undefined while nobody knows. */
+  /** Hash of the code it runs, see ReplicaHost.codeOf; undefined while nobody knows. */
   code: string | undefined
   /** New code is on its way in, whoever still waits for it. Never rejects. */
   loading: Promise<unknown> | undefined

@@ -65,7 +65,7 @@ export function planContainer(
       [LABEL.revision]: revision.id,
       [LABEL.route]: context.route,
       ...(hasSecrets && { [LABEL.secrets]: secrets.join(',') }),
-      ...(began && { [LABEL.code]: `${began.swaps ? 'swap' : 'files'}:${began.hash ?? ''}` }),
+      ...(began && { [LABEL.code]: `${began.swaps ? 'swap' : 'files'}:${began.hash}` }),
     },
     network,
     aliases: [spec.name, formatRef(spec)],

@@ -289,7 +289,8 @@ export class DockerProvider implements Provider {
 
   async deploy(revision: Revision, replicas: number, signal: AbortSignal): Promise<void> {
     if (this.#adopting) await this.#adopting
-    await this.#archive.functionIsBack(revision.spec)
+    // Not where it answers: a save should not wait for the disk.
+    if (!this.actual(revision.spec)?.replicas) await this.#archive.functionIsBack(revision.spec)
     if (replicas > 0) this.#checkConstraints(revision)
     await this.#set(revision.spec).deploy(revision, replicas, signal)
   }

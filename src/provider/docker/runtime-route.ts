@@ -37,11 +37,11 @@ interface Answer {
   readonly body: Readonly<Record<string, unknown>>
 }
 
-/** Hash of the code that a runtime runs; undefined when it does not say so within a moment. */
+/** Hash of the code that a runtime runs, as it says; undefined when no runtime that knows us says so within a moment. */
 export async function runningCode(runtime: RuntimeAddress): Promise<string | undefined> {
   const answer = await ask(runtime, LOOK_LIMIT_MS).catch(() => undefined)
-  const hash = answer?.status === 200 ? answer.body['hash'] : undefined
-  return typeof hash === 'string' && hash !== '' ? hash : undefined
+  const { hash, canSwap } = answer?.status === 200 ? answer.body : {}
+  return typeof hash === 'string' && typeof canSwap === 'boolean' ? hash : undefined
 }
 
 /** See ReplicaHost.load. */
@@ -53,7 +53,7 @@ export async function giveCode(
   const ended = new AbortController()
   watchOver(runtime, ended.signal, watch)
   try {
-    return readOutcome(await ask(runtime, LOAD_LIMIT_MS, bodyOf(change), watch.isHeld))
+    return readOutcome(await ask(runtime, LOAD_LIMIT_MS, bodyOf(change), watch.isHeld), change)
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error)
     if (error instanceof NoAnswer)
@@ -79,14 +79,16 @@ function watchOver(runtime: RuntimeAddress, ended: AbortSignal, { onSilent, isHe
   ended.addEventListener('abort', () => first[Symbol.dispose](), { once: true })
 }
 
-function readOutcome({ status, body }: Answer): LoadOutcome {
+function readOutcome({ status, body }: Answer, change: CodeChange): LoadOutcome {
   const text = (name: string): string | undefined => (typeof body[name] === 'string' ? body[name] : undefined)
   const count = (name: string): number | undefined =>
     typeof body[name] === 'number' && body[name] > 0 ? body[name] : undefined
   const message = text('message') ?? `status ${status}`
   switch (status) {
     case 200:
-      return { type: 'loaded' }
+      return text('hash') === change.hash
+        ? { type: 'loaded' }
+        : { type: 'refused', reason: 'its answer is not that of a runtime' }
     case 409:
       return { type: 'elsewhere', hash: text('hash') ?? '' }
     case 422: {
