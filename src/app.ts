@@ -7,7 +7,6 @@ import { systemClock } from './core/clock.ts'
 import { asFaasError } from './core/errors.ts'
 import { formatRef, parseRef } from './core/function.ts'
 import type { Transport } from './core/invocation.ts'
-import type { Log } from './core/log.ts'
 import type { Login } from './core/login.ts'
 import type { Provider } from './core/provider.ts'
 import type { Queue } from './core/queue.ts'
@@ -36,15 +35,13 @@ import { Metrics } from './gateway/metrics.ts'
 import { QueueMetrics } from './gateway/queue-metrics.ts'
 import { Gateway } from './gateway/server.ts'
 import { PACKAGE_FOLDER, VERSION } from './package.ts'
-import { findNats } from './queue/find-nats.ts'
-import { NatsQueue } from './queue/nats-queue.ts'
 import { lockDataDir } from './registry/data-lock.ts'
 import { gatewayLogin } from './registry/gateway-login.ts'
 import { openRegistry } from './registry/sqlite-registry.ts'
 import { openDevLoop } from './open-dev-loop.ts'
 import { openDoors } from './open-doors.ts'
 import { openInvocations } from './open-invocations.ts'
-import { dockerProvider, lazyEngine } from './rooms.ts'
+import { dockerProvider, lazyEngine, natsQueue } from './rooms.ts'
 import { UndiciCallbackSender } from './transport/callback-sender.ts'
 import { UndiciTransport } from './transport/undici-transport.ts'
 
@@ -107,9 +104,9 @@ async function open(config: Config, parts: Partial<Parts>, closers: Closers): Pr
   // A call that waits must not use up the time that it may wait for a replica.
   const gate = closers.use(new HoldGate(clock, Math.min(config.holdMs, config.upstreamTimeoutMs / 2)))
 
-  // Beside everything else: whoever calls before it is up waits for it.
-  const queue = closers.use(parts.queue ?? openQueue(config, registry.instance, log))
   const docker = lazyEngine(config)
+  // Beside everything else: whoever calls before it is up waits for it.
+  const queue = closers.use(parts.queue ?? natsQueue(config, registry.instance, docker, log))
   const provider = closers.use(
     parts.provider ?? (await dockerProvider(config, registry, await docker(), log)),
   )
@@ -280,17 +277,6 @@ async function open(config: Config, parts: Partial<Parts>, closers: Closers): Pr
     stop,
     [Symbol.asyncDispose]: () => stop({ removeFunctions: true }),
   }
-}
-
-/** Comes up by itself, and again whenever it went away. BAD_CONFIG. */
-function openQueue({ natsUrl, env, dataDir, asyncDedupeMs }: Config, instance: string, log: Log): Queue {
-  const source = findNats({
-    ...(natsUrl !== undefined && { url: natsUrl }),
-    env,
-    folder: join(dataDir, 'nats'),
-    log,
-  })
-  return new NatsQueue({ source, instance, dedupeMs: asyncDedupeMs, log })
 }
 
 function asyncSettings({ asyncMaxBodyBytes, queueLimits, upstreamTimeoutMs }: Config): AsyncSettings {

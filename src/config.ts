@@ -41,6 +41,8 @@ export interface Config {
   readonly asyncDedupeMs: number
   readonly reach: 'auto' | 'published'
   readonly relayImage: string
+  /** For a container that keeps async calls, where there is no nats-server. */
+  readonly natsImage: string
   readonly builder: 'auto' | 'classic' | 'buildkit'
   readonly buildsAtOnce: number
   readonly watch: boolean
@@ -83,6 +85,7 @@ const SETTINGS = {
   asyncDedupeMs: { flag: 'asyncDedupe', variable: 'FAASDOCK_ASYNC_DEDUPE' },
   reach: { flag: 'reach', variable: 'FAASDOCK_REACH' },
   relayImage: { flag: 'relayImage', variable: 'FAASDOCK_RELAY_IMAGE' },
+  natsImage: { flag: 'natsImage', variable: 'FAASDOCK_NATS_IMAGE' },
   builder: { flag: 'builder', variable: 'FAASDOCK_BUILDER' },
   buildsAtOnce: { flag: 'parallel', variable: 'FAASDOCK_PARALLEL' },
   watch: { flag: 'watch', variable: 'FAASDOCK_WATCH' },
@@ -160,6 +163,7 @@ const schema = z.object({
   asyncDedupeMs: duration.refine((ms) => ms >= 1000, 'a duration of at least 1s').default(120_000),
   reach: z.enum(['auto', 'published'], '"auto" or "published"').default('auto'),
   relayImage: z.string().min(1, 'an image').default('node:20-alpine'),
+  natsImage: z.string().min(1, 'an image').default('nats:2-alpine'),
   builder: z.enum(['auto', 'classic', 'buildkit'], '"auto", "classic" or "buildkit"').default('auto'),
   buildsAtOnce: z.coerce
     .number('a whole number from 1')

@@ -5,6 +5,7 @@ import type { Config } from './config.ts'
 import type { Builder } from './core/builder.ts'
 import type { Log } from './core/log.ts'
 import type { Provider } from './core/provider.ts'
+import type { Queue } from './core/queue.ts'
 import { debugpyWheel } from './debug/debugpy.ts'
 import { makeEngine } from './docker/client.ts'
 import type { Engine } from './docker/client.ts'
@@ -13,6 +14,8 @@ import { requireEngine } from './docker/find-engine.ts'
 import { readRegistryConfig } from './docker/registry-config.ts'
 import { PACKAGE_FOLDER } from './package.ts'
 import { createDockerProvider } from './provider/docker/docker-provider.ts'
+import { findNats } from './queue/find-nats.ts'
+import { NatsQueue } from './queue/nats-queue.ts'
 import { swapKey } from './registry/swap-key.ts'
 import type { SqliteRegistry } from './registry/sqlite-registry.ts'
 
@@ -64,6 +67,35 @@ export function dockerProvider(
     debugpy: () => debugpyWheel({ folder: join(CACHE, 'debugpy'), env }),
     log,
   })
+}
+
+/** Where a data directory has what its NATS server keeps. */
+export function natsFolder(dataDir: string): string {
+  return join(dataDir, 'nats')
+}
+
+/** The queue, over the server that is named or one of our own. It comes up by itself, and again whenever it went away. BAD_CONFIG. */
+export function natsQueue(
+  { natsUrl, natsImage, env, dataDir, asyncDedupeMs }: Config,
+  instance: string,
+  docker: () => Promise<FoundEngine>,
+  log: Log,
+): Queue {
+  const source = findNats({
+    ...(natsUrl !== undefined && { url: natsUrl }),
+    env,
+    instance,
+    dataDir,
+    folder: natsFolder(dataDir),
+    image: natsImage,
+    engine: async () => {
+      const { engine, address } = await docker()
+      return { engine, isLocal: process.platform === 'linux' && address.startsWith('unix:') }
+    },
+    registryConfig: () => readRegistryConfig(env),
+    log,
+  })
+  return new NatsQueue({ source, instance, dedupeMs: asyncDedupeMs, log })
 }
 
 /** The builder on an engine, set up as the config says. */

@@ -13,7 +13,8 @@ import { engineFacts } from './docker/client.ts'
 import { pushImage } from './docker/push.ts'
 import { listLeftovers, removeLeftovers } from './docker/leftovers.ts'
 import { readRegistryConfig } from './docker/registry-config.ts'
-import { imageBuilder, lazyEngine, TEMPLATES } from './rooms.ts'
+import { keptVolume } from './queue/nats-volume.ts'
+import { imageBuilder, lazyEngine, natsFolder, TEMPLATES } from './rooms.ts'
 import { dataDirState } from './registry/data-lock.ts'
 import { doctorReport } from './setup/doctor.ts'
 import { setup } from './setup/setup.ts'
@@ -52,9 +53,11 @@ export function createToolbox(options: ToolboxOptions): Promise<Toolbox> {
     copyTemplate: (starter) => copyStarter(starter, TEMPLATES),
     gc: {
       list: async () =>
-        listLeftovers((await docker()).engine, ({ dataDir, host: owner }) =>
-          owner === hostname() ? dataDirState(dataDir) : 'elsewhere',
-        ),
+        listLeftovers((await docker()).engine, {
+          stateOf: ({ dataDir, host: owner }) => (owner === hostname() ? dataDirState(dataDir) : 'elsewhere'),
+          keepsQueue: ({ dataDir, host: owner }, volume) =>
+            owner !== hostname() || keptVolume(natsFolder(dataDir)) === volume,
+        }),
       remove: async (leftovers) => removeLeftovers((await docker()).engine, leftovers),
     },
     engine: async () => {
@@ -63,13 +66,21 @@ export function createToolbox(options: ToolboxOptions): Promise<Toolbox> {
       return { address, version, architecture }
     },
     doctor: () =>
-      doctorReport({ env, ...asked, dataDir: config.dataDir, listen: config.host, port: config.port }),
+      doctorReport({
+        env,
+        ...asked,
+        dataDir: config.dataDir,
+        listen: config.host,
+        port: config.port,
+        natsImage: config.natsImage,
+      }),
     setup: async (sources, onOutput) => {
       const images = await baseImagesFor(sources, TEMPLATES)
       const report = await setup({
         env,
         ...asked,
         images: [...images, config.relayImage],
+        natsImage: config.natsImage,
         announce: onOutput,
       })
       for (const { image, state, detail } of report.images)

@@ -2,7 +2,7 @@ import type Dockerode from 'dockerode'
 import { FaasError } from '../core/errors.ts'
 import type { Engine } from './client.ts'
 import { engineFailure, isAlreadySo, isMissing } from './errors.ts'
-import { ownedBy } from './labels.ts'
+import { LABEL, ownedBy, QUEUE_ROLE } from './labels.ts'
 
 export interface ContainerPlan {
   readonly name: string
@@ -19,6 +19,10 @@ export interface ContainerPlan {
   readonly folder?: PrivateFolder
   /** A folder of the image that gets other files before the process starts. */
   readonly overlay?: PrivateFolder
+  /** A folder of the engine's host, or a volume by its name, that outlives the container. */
+  readonly mount?: Mount
+  /** `UID:GID`, where the image's own will not do. */
+  readonly user?: string
   readonly readOnlyRoot: boolean
   /** The engine starts it again when it ends or when the engine itself restarts; for what no reconciler looks after. */
   readonly restarts?: boolean
@@ -30,6 +34,12 @@ export interface ContainerPlan {
   readonly logDriver?: 'local' | 'json-file'
   /** Publish this port on a free port of the engine host's loopback, for engines whose containers cannot be reached. */
   readonly publish?: number
+}
+
+interface Mount {
+  readonly type: 'bind' | 'volume'
+  readonly source: string
+  readonly target: string
 }
 
 /** Files that are put into one container and are nowhere else: no path of the engine's host, no image, no layer. */
@@ -100,17 +110,16 @@ function saysNetwork(error: unknown): boolean {
 function createBody(plan: ContainerPlan): Dockerode.ContainerCreateOptions {
   const memory = plan.memoryBytes === undefined ? undefined : Math.max(plan.memoryBytes, MIN_MEMORY_BYTES)
   const published = plan.publish === undefined ? undefined : `${plan.publish}/tcp`
-  return {
+  const body: Dockerode.ContainerCreateOptions = {
     name: plan.name,
-    Hostname: plan.hostname.slice(0, 63),
     Image: plan.image,
+    ...(plan.user !== undefined && { User: plan.user }),
     ...(plan.command && { Cmd: [...plan.command] }),
     Env: [...plan.env],
     Labels: { ...plan.labels },
     ...(published !== undefined && { ExposedPorts: { [published]: {} } }),
     HostConfig: {
       NetworkMode: plan.network,
-      ExtraHosts: [...plan.hosts],
       ...mounts(plan),
       CapDrop: ['ALL'],
       SecurityOpt: ['no-new-privileges'],
@@ -135,6 +144,13 @@ function createBody(plan: ContainerPlan): Dockerode.ContainerCreateOptions {
         PortBindings: { [published]: [{ HostIp: '127.0.0.1', HostPort: '' }] },
       }),
     },
+  }
+  // Of a network that is another container's, nothing is its own.
+  if (plan.network.startsWith('container:')) return body
+  return {
+    ...body,
+    Hostname: plan.hostname.slice(0, 63),
+    HostConfig: { ...body.HostConfig, ExtraHosts: [...plan.hosts] },
     NetworkingConfig: { EndpointsConfig: { [plan.network]: { Aliases: [...plan.aliases] } } },
   }
 }
@@ -146,10 +162,11 @@ function logConfig(driver: 'local' | 'json-file'): Dockerode.HostConfig['LogConf
 }
 
 /** Into a root that nobody may write to an engine puts no files, but into a volume, which begins as the image's folder. */
-function mounts({ folder, overlay, readOnlyRoot }: ContainerPlan): Dockerode.HostConfig {
+function mounts({ folder, overlay, mount, readOnlyRoot }: ContainerPlan): Dockerode.HostConfig {
   const all = [
     ...(folder ? [asVolume(folder, true)] : []),
     ...(overlay && readOnlyRoot ? [asVolume(overlay, false)] : []),
+    ...(mount ? [{ Type: mount.type, Source: mount.source, Target: mount.target }] : []),
   ]
   return all.length > 0 ? { Mounts: all } : {}
 }
@@ -298,8 +315,15 @@ export async function imageEnv(engine: Engine, image: string): Promise<readonly 
   }
 }
 
-/** Ids of everything of an instance, to be removed whatever it is. */
+/** Removes everything of an instance, whatever it is, but its queue: that ends after whoever works at it. */
 export async function removeContainersOf(engine: Engine, instance: string): Promise<void> {
   const containers = await engine.listContainers({ all: true, filters: ownedBy(instance) })
-  await Promise.all(containers.map(({ Id }) => removeContainer(engine, Id)))
+  const others = containers.filter(({ Labels: labels }) => labels[LABEL.role] !== QUEUE_ROLE)
+  await Promise.all(others.map(({ Id }) => removeContainer(engine, Id)))
+}
+
+/** Resolves with the exit code of a container when it ends; rejects when the engine went away, or it is gone. */
+export async function waitForEnd(engine: Engine, id: string): Promise<number> {
+  const { StatusCode } = (await engine.getContainer(id).wait()) as { StatusCode: number }
+  return StatusCode
 }

@@ -1,4 +1,4 @@
-import { pack } from 'tar-stream'
+import { extract, pack } from 'tar-stream'
 import { FaasError } from '../core/errors.ts'
 import type { Engine } from './client.ts'
 import { engineFailure, isMissing } from './errors.ts'
@@ -44,5 +44,27 @@ export async function putFiles(
     const failure = engineFailure(error, `put files into ${folder} of container ${container.slice(0, 12)}`)
     // Without the cause: whatever the client library keeps there may hold what was sent.
     throw new FaasError(failure.code, { message: failure.message, remedy: failure.remedy })
+  }
+}
+
+/** The text of a small file of a container, running or not; undefined when it has none there. */
+export async function readContainerFile(
+  engine: Engine,
+  container: string,
+  path: string,
+): Promise<string | undefined> {
+  try {
+    const tar = extract()
+    const archive = await engine.getContainer(container).getArchive({ path })
+    archive.once('error', (error: Error) => tar.destroy(error)).pipe(tar)
+    for await (const entry of tar) {
+      const chunks: Buffer[] = []
+      for await (const chunk of entry) chunks.push(chunk as Buffer)
+      return Buffer.concat(chunks).toString('utf8')
+    }
+    return undefined
+  } catch (error) {
+    if (isMissing(error)) return undefined
+    throw engineFailure(error, `read ${path} of container ${container.slice(0, 12)}`)
   }
 }

@@ -2,7 +2,7 @@
 export const LABEL = {
   /** Id of the data directory that wants it. */
   instance: 'com.faasdock.instance',
-  /** `function`, `relay`, `network` or, for a volume, `secrets` or `code`. */
+  /** `function`, `relay`, `network` or `queue`; for a volume `secrets`, `code` or `queue`. */
   role: 'com.faasdock.role',
   namespace: 'com.faasdock.namespace',
   function: 'com.faasdock.function',
@@ -13,11 +13,14 @@ export const LABEL = {
   code: 'com.faasdock.code',
   /** How the gateway's names were given to the replica: a replica made for another route cannot be adopted. */
   route: 'com.faasdock.route',
-  /** On the network: where the instance's data directory is, so that `gc` can see whether it is alive. */
+  /** On the network and what the queue is of: where the instance's data directory is, so that `gc` can see whether it is alive. */
   dataDir: 'com.faasdock.data',
-  /** On the network: the host that the data directory is on. */
+  /** Beside it: the host that the data directory is on. */
   host: 'com.faasdock.host',
 } as const
+
+/** The role of the container that keeps async calls, and of the volume that they are in. */
+export const QUEUE_ROLE = 'queue'
 
 /** All of them: nobody else's to give. */
 export const OWN_LABELS: ReadonlySet<string> = new Set(Object.values(LABEL))

@@ -2,24 +2,28 @@ import type { Leftover } from '../core/toolbox.ts'
 import type { Engine } from './client.ts'
 import { removeContainer } from './containers.ts'
 import { engineFailure } from './errors.ts'
-import { LABEL } from './labels.ts'
+import { LABEL, QUEUE_ROLE } from './labels.ts'
 import { removeNetwork } from './networks.ts'
 import { listVolumes, removeVolume } from './volumes.ts'
 
-/** Where an instance keeps its state, as its network says. */
-export interface InstanceHome {
+/** Where an instance keeps its state, as its network and its queue say. */
+interface InstanceHome {
   readonly dataDir: string
   readonly host: string
 }
 
 /** `kept`: meant to run on by itself. `elsewhere`: another machine's, which nobody here can judge. */
-export type InstanceState = 'alive' | 'kept' | 'dead' | 'elsewhere'
+type InstanceState = 'alive' | 'kept' | 'dead' | 'elsewhere'
+
+/** What only somebody who can look into data directories knows. */
+interface InstanceJudge {
+  stateOf(home: InstanceHome): InstanceState
+  /** Whether a data directory that may be idle still keeps its async calls in that volume. */
+  keepsQueue(home: InstanceHome, volume: string): boolean
+}
 
 /** Everything on the engine that carries our labels and belongs to no living instance. Containers first. */
-export async function listLeftovers(
-  engine: Engine,
-  stateOf: (home: InstanceHome) => InstanceState,
-): Promise<Leftover[]> {
+export async function listLeftovers(engine: Engine, judge: InstanceJudge): Promise<Leftover[]> {
   try {
     const filters = { label: [LABEL.instance] }
     // In this order: a network is made before its containers and removed after them, so that one which is not listed
@@ -29,11 +33,13 @@ export async function listLeftovers(
     const networks = await engine.listNetworks({ filters })
     const dead = new Map<string, string>()
     const judged = new Set<string>()
-    for (const { Labels: labels } of networks) {
+    // The container of a queue is not on the network, which may come after it.
+    const queues = containers.filter(({ Labels: labels }) => labels[LABEL.role] === QUEUE_ROLE)
+    for (const { Labels: labels } of [...networks, ...queues]) {
       const instance = labels?.[LABEL.instance] ?? ''
-      const home = { dataDir: labels?.[LABEL.dataDir] ?? '', host: labels?.[LABEL.host] ?? '' }
+      const home = homeOf(labels)
       judged.add(instance)
-      if (stateOf(home) === 'dead') dead.set(instance, `no faasdock runs with ${home.dataDir}`)
+      if (judge.stateOf(home) === 'dead') dead.set(instance, `no faasdock runs with ${home.dataDir}`)
     }
     const found: Leftover[] = []
     for (const { Id: id, Names: names, Labels: labels } of containers) {
@@ -44,6 +50,12 @@ export async function listLeftovers(
     }
     for (const { name, labels } of volumes) {
       const instance = labels[LABEL.instance] ?? ''
+      if (labels[LABEL.role] === QUEUE_ROLE) {
+        const home = homeOf(labels)
+        if (!judge.keepsQueue(home, name))
+          found.push({ kind: 'volume', id: name, name, reason: `${home.dataDir} keeps no calls in it` })
+        continue
+      }
       const reason = judged.has(instance) ? dead.get(instance) : 'its network is gone'
       if (reason !== undefined) found.push({ kind: 'volume', id: name, name, reason })
     }
@@ -55,6 +67,10 @@ export async function listLeftovers(
   } catch (error) {
     throw engineFailure(error, 'list what is left over')
   }
+}
+
+function homeOf(labels: Readonly<Record<string, string>> | undefined): InstanceHome {
+  return { dataDir: labels?.[LABEL.dataDir] ?? '', host: labels?.[LABEL.host] ?? '' }
 }
 
 /** Removes leftovers: containers, then the volumes that they had and the networks that they were on. */

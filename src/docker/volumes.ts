@@ -1,6 +1,6 @@
 import type { Engine } from './client.ts'
 import { engineFailure, isAlreadySo, isMissing } from './errors.ts'
-import { ownedBy } from './labels.ts'
+import { LABEL, ownedBy, QUEUE_ROLE } from './labels.ts'
 
 export interface ListedVolume {
   readonly name: string
@@ -24,10 +24,24 @@ export async function listVolumes(
   }
 }
 
-/** Removes an instance's volumes that no container has. */
+/** Makes a volume of that name where there is none. */
+export async function ensureVolume(
+  engine: Engine,
+  name: string,
+  labels: Readonly<Record<string, string>>,
+): Promise<void> {
+  try {
+    await engine.createVolume({ Name: name, Labels: { ...labels } })
+  } catch (error) {
+    throw engineFailure(error, `make the volume ${name}`)
+  }
+}
+
+/** Removes an instance's volumes that no container has; not its queue, which waits for the next container. */
 export async function removeUnusedVolumes(engine: Engine, instance: string): Promise<void> {
   const unused = await listVolumes(engine, { ...ownedBy(instance), dangling: ['true'] })
-  await Promise.all(unused.map(({ name }) => removeVolume(engine, name)))
+  const others = unused.filter(({ labels }) => labels[LABEL.role] !== QUEUE_ROLE)
+  await Promise.all(others.map(({ name }) => removeVolume(engine, name)))
 }
 
 /** Removes a volume; one that is gone, or that a container took meanwhile, is no error. */

@@ -43,17 +43,6 @@ export function externalSource(text: string): NatsSource {
   }
 }
 
-/** No server, and why. */
-export function noSource(problem: FaasError): NatsSource {
-  return {
-    description: problem.message,
-    address: () => Promise.reject(problem),
-    distrust: () => undefined,
-    shortage: () => undefined,
-    [Symbol.asyncDispose]: () => Promise.resolve(),
-  }
-}
-
 function parseServer(text: string): URL {
   const whole = text.includes('://') ? text : `nats://${text}`
   const url = URL.canParse(whole) ? new URL(whole) : undefined

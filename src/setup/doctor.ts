@@ -1,4 +1,6 @@
 import type { DoctorCheck } from '../core/toolbox.ts'
+import { imageLabels } from '../docker/engine-images.ts'
+import { findEngine } from '../docker/find-engine.ts'
 import { engineChecks } from './doctor-engine.ts'
 import { natsCheck } from './nats.ts'
 import { dataChecks, nodeCheck, portCheck, watchCheck } from './doctor-machine.ts'
@@ -15,18 +17,30 @@ export interface DoctorOptions {
   /** Where the gateway would listen. 127.0.0.1 and 8080 unless told. */
   readonly listen?: string
   readonly port?: number
+  /** Of the container that keeps async calls where there is no nats-server. */
+  readonly natsImage?: string
   /** Base images that the project's builds ask for. */
   readonly images?: readonly string[]
 }
 
 /** Looks at everything that faasdock needs and changes nothing. Never throws for what it finds. */
 export async function doctorReport(options: DoctorOptions): Promise<DoctorCheck[]> {
+  const { natsImage = '' } = options
   const [engine, port, watch, data, nats] = await Promise.all([
     engineChecks(options),
     portCheck(options.port ?? 8080, options.listen ?? '127.0.0.1'),
     watchCheck(),
     dataChecks(options.dataDir),
-    natsCheck(options.env),
+    natsCheck(options.env, natsImage, () => hasImage(options, natsImage)),
   ])
   return [nodeCheck(process.versions.node), ...engine, port, ...data, ...watch, nats]
+}
+
+async function hasImage(options: DoctorOptions, image: string): Promise<boolean> {
+  try {
+    const { engine } = await findEngine(options)
+    return engine !== undefined && (await imageLabels(engine, image)) !== undefined
+  } catch {
+    return false
+  }
 }

@@ -22,16 +22,32 @@ test('where nothing may be installed, nothing is, and nothing fails', async () =
   expect(said).toEqual([])
 })
 
+const IMAGE = 'nats:2-test'
+
+test('doctor says that a container is used where there is no program, and what to do where neither is', async () => {
+  const env = { PATH: '/nowhere', FAASDOCK_NATS_SERVER: '/nowhere/nats-server' }
+  expect(await natsCheck(env, IMAGE, () => Promise.resolve(true))).toEqual({
+    name: 'async calls',
+    ok: 'ok',
+    detail: 'no nats-server on the PATH: kept by a container of nats:2-test',
+  })
+  const missing = await natsCheck(env, IMAGE, () => Promise.resolve(false))
+  expect(missing).toMatchObject({ ok: 'warn', detail: expect.stringContaining('503') as string })
+  expect(missing.remedy).toContain('docker pull nats:2-test')
+})
+
 test('doctor names the program and its version, and one that does not run', async () => {
   await using folder = await makeFolder()
   const file = join(folder.path, 'nats-server')
   await writeFile(file, '#!/bin/sh\necho "nats-server: v2.99.1"\n')
   await chmod(file, 0o755)
-  expect(await natsCheck({ PATH: folder.path })).toEqual({
+  expect(await natsCheck({ PATH: folder.path }, IMAGE, () => Promise.resolve(false))).toEqual({
     name: 'async calls',
     ok: 'ok',
     detail: `${file} (v2.99.1)`,
   })
   await writeFile(file, '#!/bin/sh\nexit 3\n')
-  expect(await natsCheck({ PATH: folder.path })).toMatchObject({ ok: 'fail' })
+  expect(await natsCheck({ PATH: folder.path }, IMAGE, () => Promise.resolve(false))).toMatchObject({
+    ok: 'fail',
+  })
 })

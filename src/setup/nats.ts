@@ -12,7 +12,9 @@ const PACKAGE = 'nats-server'
 const NAME = 'async calls'
 
 /** The `nats-server` that async calls would be kept by; undefined when there is none. */
-function natsProgram(env: NodeJS.ProcessEnv): string | undefined {
+export function natsProgram(env: NodeJS.ProcessEnv): string | undefined {
+  const asked = env['FAASDOCK_NATS_SERVER']
+  if (asked) return isProgram(asked) ? asked : undefined
   const folders = [
     ...(env['PATH'] ?? '').split(delimiter),
     '/usr/local/bin',
@@ -22,14 +24,16 @@ function natsProgram(env: NodeJS.ProcessEnv): string | undefined {
   return folders
     .filter(Boolean)
     .map((folder) => join(folder, PACKAGE))
-    .find((file) => {
-      try {
-        accessSync(file, constants.X_OK)
-        return true
-      } catch {
-        return false
-      }
-    })
+    .find(isProgram)
+}
+
+function isProgram(file: string): boolean {
+  try {
+    accessSync(file, constants.X_OK)
+    return true
+  } catch {
+    return false
+  }
 }
 
 /**
@@ -53,20 +57,25 @@ export async function ensureNats(
   }
 }
 
-/** Whether async calls can be kept. */
-export async function natsCheck(env: NodeJS.ProcessEnv): Promise<DoctorCheck> {
+/** Whether async calls can be kept, and by which server. `hasImage`: whether the engine has the image of a container. */
+export async function natsCheck(
+  env: NodeJS.ProcessEnv,
+  image: string,
+  hasImage: () => Promise<boolean>,
+): Promise<DoctorCheck> {
   const url = env['NATS_URL']
   if (url) return { name: NAME, ok: 'ok', detail: `kept by the NATS server that NATS_URL names` }
   const program = natsProgram(env)
   if (program === undefined) {
+    if (await hasImage()) {
+      return { name: NAME, ok: 'ok', detail: `no nats-server on the PATH: kept by a container of ${image}` }
+    }
+    const install = process.platform === 'darwin' ? 'brew install' : 'sudo apt-get install'
     return {
       name: NAME,
       ok: 'warn',
-      detail: 'no nats-server on the PATH: /async-function/ answers 503; synchronous calls work',
-      remedy:
-        process.platform === 'darwin'
-          ? 'Run: brew install nats-server'
-          : 'Run: sudo apt-get install nats-server   (or name a server of yours: --nats-url nats://HOST:4222)',
+      detail: `no nats-server on the PATH, and ${image} is not on the engine: where it cannot be pulled, /async-function/ answers 503; synchronous calls work`,
+      remedy: `Run: ${install} nats-server   (or: docker pull ${image}; or name a server of yours: --nats-url nats://HOST:4222)`,
     }
   }
   try {

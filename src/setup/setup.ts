@@ -12,7 +12,7 @@ import { ensureBaseImages } from './base-images.ts'
 import type { BaseImage } from './base-images.ts'
 import { writeEngineNote } from './engine-note.ts'
 import type { EngineNote } from './engine-note.ts'
-import { ensureNats } from './nats.ts'
+import { ensureNats, natsProgram } from './nats.ts'
 import { mayProvideEngine, provideEngine, refusesEngine } from './engine-start.ts'
 
 export interface SetupOptions {
@@ -20,6 +20,8 @@ export interface SetupOptions {
   readonly host?: string
   readonly env: NodeJS.ProcessEnv
   readonly home?: string
+  /** Asked for only where there is no nats-server, and none can be installed. */
+  readonly natsImage?: string
   /** Base images that builds will ask for. */
   readonly images: readonly string[]
   /** Told before anything is done to the machine. */
@@ -45,10 +47,13 @@ export async function setup(options: SetupOptions): Promise<SetupReport> {
   const { env, announce } = options
   const found = await reachEngine(options)
   await ensureNats(env, announce)
-  const images = await ensureBaseImages(found.engine, options.images, {
+  const { natsImage } = options
+  const needsImage = natsImage !== undefined && !env['NATS_URL'] && natsProgram(env) === undefined
+  const wanted = needsImage ? [...options.images, natsImage] : options.images
+  const images = await ensureBaseImages(found.engine, wanted, {
     env,
     announce,
-    mayMakeStandIns: options.images.length > 0 && (await mayMakeStandIns(found.engine)),
+    mayMakeStandIns: wanted.length > 0 && (await mayMakeStandIns(found.engine)),
   })
   return { ...found, images }
 }

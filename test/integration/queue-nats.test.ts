@@ -9,7 +9,7 @@ import type { Delivery, NewMessage } from '../../src/core/queue.ts'
 import { silentLog } from '../../src/core/log.ts'
 import { NatsQueue } from '../../src/queue/nats-queue.ts'
 import type { NatsSource } from '../../src/queue/nats-source.ts'
-import { findNatsServer, NatsServer } from '../../src/queue/nats-server.ts'
+import { findNatsServer, natsServer } from '../../src/queue/nats-server.ts'
 import { externalSource } from '../../src/queue/nats-source.ts'
 import { identify } from '../../src/queue/process-identity.ts'
 import { until } from '../support/until.ts'
@@ -23,7 +23,7 @@ let count = 0
 /** A server with a folder of its own, and queues on it. */
 async function useServer(more: { ackWaitMs?: number } = {}) {
   const folder = await makeFolder()
-  const server = new NatsServer({ folder: join(folder.path, 'nats'), program, log: silentLog })
+  const server = natsServer({ folder: join(folder.path, 'nats'), program, log: silentLog })
   // Closing a queue closes its source; this one is shared.
   const borrowed: NatsSource = {
     description: 'a server',
@@ -77,7 +77,7 @@ describe('a NATS server of our own', () => {
   test('is up within half a second, for nobody who does not know its token', async () => {
     await using folder = await makeFolder()
     const began = performance.now()
-    await using server = new NatsServer({ folder: join(folder.path, 'nats'), program, log: silentLog })
+    await using server = natsServer({ folder: join(folder.path, 'nats'), program, log: silentLog })
     const { servers, token } = await server.address(AbortSignal.timeout(5000))
     expect(performance.now() - began).toBeLessThan(isBusy() ? 5000 : 500)
     expect(servers[0]).toMatch(/^127\.0\.0\.1:\d+$/)
@@ -168,7 +168,7 @@ describe('a NATS server of our own', () => {
     const ended = new Promise((resolve) => orphan.once('exit', resolve))
     mkdirSync(nats, { recursive: true })
     writeFileSync(join(nats, 'server.json'), JSON.stringify(identify(orphan.pid ?? 0)))
-    await using server = new NatsServer({ folder: nats, program, log: silentLog })
+    await using server = natsServer({ folder: nats, program, log: silentLog })
     await server.address(AbortSignal.timeout(10_000))
     await ended
     expect(pidOf(nats)).not.toBe(orphan.pid)
@@ -181,7 +181,7 @@ describe('a NATS server of our own', () => {
     const other = spawn('sleep', ['60'])
     const identity = identify(other.pid ?? 0)
     writeFileSync(join(nats, 'server.json'), JSON.stringify({ ...identity, startedAt: '1' }))
-    await using server = new NatsServer({ folder: nats, program, log: silentLog })
+    await using server = natsServer({ folder: nats, program, log: silentLog })
     await server.address(AbortSignal.timeout(10_000))
     expect(other.exitCode ?? other.signalCode).toBeNull()
     other.kill()
@@ -202,7 +202,7 @@ describe('a NATS server of our own', () => {
       await using folder = await makeFolder()
       const nats = join(folder.path, 'nats')
       spoil(nats)
-      const server = new NatsServer({ folder: nats, program, log: silentLog })
+      const server = natsServer({ folder: nats, program, log: silentLog })
       await using queue = new NatsQueue({
         source: server,
         instance: 'spoilt',
@@ -223,7 +223,7 @@ describe('a NATS server of our own', () => {
     await using folder = await makeFolder()
     const nats = join(folder.path, 'nats')
     {
-      const server = new NatsServer({ folder: nats, program, log: silentLog })
+      const server = natsServer({ folder: nats, program, log: silentLog })
       await using queue = new NatsQueue({
         source: server,
         instance: 'torn',
@@ -240,7 +240,7 @@ describe('a NATS server of our own', () => {
     }
     for (const file of files.filter((one) => one.endsWith('.idx')))
       writeFileSync(join(nats, file), 'nonsense')
-    const server = new NatsServer({ folder: nats, program, log: silentLog })
+    const server = natsServer({ folder: nats, program, log: silentLog })
     await using queue = new NatsQueue({ source: server, instance: 'torn', dedupeMs: 60_000, log: silentLog })
     const deliveries = await until(async () => {
       const taken = await queue.take('call.test.fn', 100).catch(() => undefined)
@@ -259,7 +259,7 @@ describe('a NATS server of our own', () => {
       mkdirSync(disk)
       execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=48m', 'tmpfs', disk])
       try {
-        const server = new NatsServer({ folder: join(disk, 'nats'), program, log: silentLog })
+        const server = natsServer({ folder: join(disk, 'nats'), program, log: silentLog })
         await using queue = new NatsQueue({
           source: server,
           instance: 'full',
@@ -314,7 +314,7 @@ describe('a NATS server of our own', () => {
       mkdirSync(disk)
       execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=48m', 'tmpfs', disk])
       try {
-        const server = new NatsServer({ folder: join(disk, 'nats'), program, log: silentLog })
+        const server = natsServer({ folder: join(disk, 'nats'), program, log: silentLog })
         await using queue = new NatsQueue({
           source: server,
           instance: 'full',
