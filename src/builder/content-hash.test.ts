@@ -1,4 +1,4 @@
-import { utimes } from 'node:fs/promises'
+import { truncate, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { makeFolder } from '../../test/support/folder.ts'
@@ -14,6 +14,7 @@ const INGREDIENTS: Ingredients = {
   bases: new Map([['node:20', 'id']]),
   secrets: [],
 }
+const never = new AbortController().signal
 const RULES = { ignores: () => false, skipsFolder: () => false, onSkipped: () => undefined }
 
 async function entriesOf(folder: TestFolder) {
@@ -96,10 +97,28 @@ describe('remembered file hashes', () => {
 
   test('a file written a moment ago is not trusted: it may change within the same tick', async () => {
     await using folder = await makeFolder({ a: 'one' })
+    // However slow the machine is, this is no longer ago than a moment.
+    await settle(folder, 'a', Date.now() / 1000 + 3600)
     const hashes = new FileHashes()
     await hashOf(folder, INGREDIENTS, hashes)
     await hashOf(folder, INGREDIENTS, hashes)
     expect(hashes.reads).toBe(2)
+  })
+
+  test('a large file is read once for several that want it, though the first has left', async () => {
+    await using folder = await makeFolder({ a: '' })
+    await truncate(join(folder.path, 'a'), 256 * 2 ** 20)
+    const entries = await entriesOf(folder)
+    const hashes = new FileHashes()
+    const abort = new AbortController()
+    const first = hashFiles(entries, hashes, abort.signal)
+    const others = [hashFiles(entries, hashes, never), hashFiles(entries, hashes)]
+    abort.abort(new Error('stop'))
+    await expect(first).rejects.toThrow('stop')
+    const [one, other] = await Promise.all(others)
+    expect(one?.get('ctx/a')).toMatch(/^[0-9a-f]{64}$/)
+    expect(other).toEqual(one)
+    expect(hashes.reads).toBe(1)
   })
 })
 

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import pLimit from 'p-limit'
 import { FaasError } from '../core/errors.ts'
+import { untilAborted } from './turns.ts'
 import type { ContextEntry, FileEntry, FileStamp } from './tree.ts'
 
 /** Files read at once: enough to keep a disk busy, few enough to keep memory and descriptors free. */
@@ -13,11 +14,17 @@ const MAX_REMEMBERED = 200_000
  * that tell parts of a second tick at least a hundred times in one; others (FAT, some network mounts) every two seconds.
  */
 const SETTLED_MS = { fine: 50, coarse: 2000 } as const
+/** A file from this size on is read to its end for whoever asks next, though whoever asked has left. Bytes. */
+const LARGE_BYTES = 8 * 2 ** 20
+/** For so long nobody has to ask. */
+const PATIENCE_MS = 3000
 
 /** Hex SHA-256 of files, remembered between builds by path, size, times and inode. */
 export class FileHashes {
   readonly #known = new Map<string, { readonly stamp: FileStamp; readonly hash: string }>()
   readonly #limit = pLimit(FILES_AT_ONCE)
+  /** Large files that are being read. */
+  readonly #reading = new Map<string, Reading>()
   #reads = 0
 
   /** How many files were really read so far. */
@@ -29,6 +36,36 @@ export class FileHashes {
   async of(entry: FileEntry, signal?: AbortSignal): Promise<string> {
     const known = this.#known.get(entry.file)
     if (known && isSame(known.stamp, entry.stamp)) return known.hash
+    return entry.stamp.size < LARGE_BYTES ? this.#read(entry, signal) : this.#readShared(entry, signal)
+  }
+
+  /** A save ends what the one before it began: reading gigabytes must not begin anew each time. */
+  async #readShared(entry: FileEntry, signal?: AbortSignal): Promise<string> {
+    signal?.throwIfAborted()
+    let reading = this.#reading.get(entry.file)
+    if (!reading || reading.abort.signal.aborted || !isSame(reading.stamp, entry.stamp)) {
+      const abort = new AbortController()
+      const begun: Reading = { stamp: entry.stamp, hash: this.#read(entry, abort.signal), abort, waiting: 0 }
+      const end = (): void => {
+        if (this.#reading.get(entry.file) === begun) this.#reading.delete(entry.file)
+      }
+      begun.hash.then(end, end)
+      this.#reading.set(entry.file, begun)
+      reading = begun
+    }
+    const shared = reading
+    shared.waiting++
+    try {
+      return await (signal ? untilAborted(shared.hash, signal) : shared.hash)
+    } finally {
+      shared.waiting--
+      setTimeout(() => {
+        if (shared.waiting === 0) shared.abort.abort()
+      }, PATIENCE_MS).unref()
+    }
+  }
+
+  #read(entry: FileEntry, signal?: AbortSignal): Promise<string> {
     return this.#limit(async () => {
       signal?.throwIfAborted()
       this.#reads++
@@ -48,6 +85,13 @@ export class FileHashes {
     const [oldest] = this.#known.keys()
     if (this.#known.size > MAX_REMEMBERED && oldest !== undefined) this.#known.delete(oldest)
   }
+}
+
+interface Reading {
+  readonly stamp: FileStamp
+  readonly hash: Promise<string>
+  readonly abort: AbortController
+  waiting: number
 }
 
 async function hashFile(entry: FileEntry, signal?: AbortSignal): Promise<string> {

@@ -56,7 +56,7 @@ export class Flights<T> {
 }
 
 /** `work`'s outcome, or the signal's reason as soon as it aborts. */
-async function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+export async function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   let leave = (): void => undefined
   const aborted = new Promise<never>((_, reject) => {
     leave = () => reject(signal.reason as Error)
