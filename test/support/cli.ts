@@ -94,7 +94,7 @@ export async function temporaryFolder(): Promise<{ path: string } & AsyncDisposa
 }
 
 /** Polls until `look` gives something. */
-export async function eventually<T>(look: () => T | undefined | false, limit = 5000): Promise<T> {
+export async function eventually<T>(look: () => T | undefined | false, limit = 12_000): Promise<T> {
   const end = performance.now() + limit
   for (;;) {
     const found = look()
