@@ -18,7 +18,7 @@ export interface AnswerDifference {
   readonly comparedBytes?: number
 }
 
-export interface HeaderDifference {
+interface HeaderDifference {
   readonly name: string
   readonly before?: string
   readonly after?: string

@@ -6,8 +6,12 @@ const NOT_PASTED = /[\u0000-\u0009\u000b-\u001f\u007f]/
 
 /** A command for every POSIX shell that sends the same. `url`: of the function, without a slash at its end. */
 export function invocationCurl(url: string, request: RepeatRequest): string {
-  const { method, target, headers, body } = request
-  const { origin } = new URL(url)
+  const { method, target, body } = request
+  const { origin, host } = new URL(url)
+  // The gateway says by itself what it was called.
+  const headers = request.headers.filter(
+    ([name, value]) => name.toLowerCase() !== 'x-forwarded-host' || value !== host,
+  )
   // An address may hold every byte; what a shell's line cannot hold is written as addresses write it.
   const address = `${origin}${url.slice(origin.length)}${target.replace(/[^\x21-\x7e]/g, percent)}`
   const words = ['curl']

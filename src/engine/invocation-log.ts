@@ -34,7 +34,7 @@ export interface InvocationLimits extends InvocationBounds {
   readonly heldBytes: number
 }
 
-export const DEFAULT_LIMITS: InvocationLimits = {
+const DEFAULT_LIMITS: InvocationLimits = {
   perFunction: 50,
   bytesPerFunction: 8 * 2 ** 20,
   bytes: 64 * 2 ** 20,

@@ -4,7 +4,7 @@ import type { InvocationRequest, InvocationSink, Staleness } from '../core/invoc
 import type { InvocationRecord, MessageHead } from '../core/invocation-record.ts'
 
 /** Names the invocation that this one repeats; functions see it. */
-export const REPLAY_HEADER = 'x-faasdock-replay-of'
+const REPLAY_HEADER = 'x-faasdock-replay-of'
 
 /** What a recording asks of who keeps it. */
 export interface Keeper {

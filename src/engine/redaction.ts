@@ -4,7 +4,7 @@ import { CREDENTIAL_FIELD, CREDENTIAL_IN_JSON, isCredentialName } from './creden
 import type { SecretForms } from './secret-forms.ts'
 
 /** Stands where something secret stood: fit for addresses, headers, JSON and forms. */
-export const REDACTED = 'REDACTED'
+const REDACTED = 'REDACTED'
 /** Of compressed bodies, what is looked through; one that is larger is left out. */
 const MOST_UNPACKED = 4 * 2 ** 20
 

@@ -268,7 +268,6 @@ describe('replay', () => {
     const watching = startCli(['replay', '--watch', '-g', app.url])
     await until(() => watching.stdout.text.includes('same answer'))
     fn.answer = () => json({ n: 2 })
-    await app.deploy('fn', 'image', { envVars: { version: '2' } }).catch(() => undefined)
     await app.ask('PUT', '/system/functions', { service: 'fn', image: 'image', envVars: { version: '3' } })
     await until(() => watching.stdout.text.includes('  body    .n  1 → 2'))
     await app.ask('PUT', '/system/functions', { service: 'fn', image: 'unknown' })
