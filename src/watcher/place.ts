@@ -118,6 +118,8 @@ export class Place {
     for (const lookout of former) lookout[Symbol.dispose]()
     if (this.#isClosed) this.#leaveWay()
     const real = realPathOf(this.#own)
+    // Once more: what it led to may have changed before it was looked at.
+    if (isNews && !this.#isClosed) this.#ground.tell(this.#path, real === undefined)
     // A link to a folder that it is in would be followed for ever.
     if (real === undefined || this.#isWithin(real)) this.#empty()
     else await this.#enter(real, isNews)

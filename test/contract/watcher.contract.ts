@@ -275,6 +275,8 @@ export function watcherContract({ make }: WatcherUnderTest): void {
     await scene.hears('fn/lib2/in/a.js')
     await rename(scene.path('fn/lib2'), scene.path('lib'))
     await scene.hears('-fn/lib2')
+    await scene.settles()
+    scene.told.length = 0
     await writeFile(scene.path('lib/in/a.js'), 'three')
     await scene.settles()
     expect(scene.told.filter((one) => one !== 'probe')).toEqual([])

@@ -122,7 +122,7 @@ if (canLimit()) {
       }
       const expected = paths.flatMap((path) => [join(path, 'a.js'), join(path, 'lib/b.js')])
       await until(() => expected.every((one) => said.some(({ path }) => path === one)), {
-        what: () => `${expected.filter((one) => !said.some(({ path }) => path === one)).join(', ')}`,
+        what: () => expected.filter((one) => !said.some(({ path }) => path === one)).join(', '),
       })
       program.raise(10_000)
       await until(() => said.some(({ info }) => info?.includes('the limit was raised')))
