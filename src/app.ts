@@ -189,6 +189,7 @@ async function open(config: Config, parts: Partial<Parts>, closers: Closers): Pr
       provider,
       sender: closers.use(new UndiciCallbackSender()),
       observer: queueMetrics,
+      isDebugged: (ref) => debugging.isAttached(ref),
       clock,
       log,
       ownUrl: () => url,

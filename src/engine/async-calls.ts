@@ -42,6 +42,8 @@ export interface AsyncCallsParts {
   readonly clock: Clock
   readonly log: Log
   readonly random?: () => number
+  /** Whether somebody debugs a function: its calls take as long as they take. */
+  readonly isDebugged?: (ref: FunctionRef) => boolean
   readonly ownUrl: () => string
   readonly settings: AsyncSettings
 }
@@ -157,6 +159,7 @@ export class AsyncCalls implements AsyncDisposable {
       rules: this.#rules,
       observer: parts.observer,
       callTimeoutMs: settings.callTimeoutMs,
+      isDebugged: (ref) => parts.isDebugged?.(ref) === true,
       maxAnswerBytes: settings.maxAnswerBytes,
     })
     this.#lanes = new Lanes({ queue, clock, log }, this.#laneRules(callbacks))

@@ -61,6 +61,7 @@ function useCalls({
   clock = new FakeClock(),
   records = memoryRecords(),
   settings = {},
+  isDebugged = () => false,
 }: {
   answer: (made: Made, signal: AbortSignal) => Outcome | Promise<Outcome>
   annotations?: Record<string, string>
@@ -69,6 +70,7 @@ function useCalls({
   clock?: FakeClock
   records?: ReturnType<typeof memoryRecords>
   settings?: Partial<AsyncSettings>
+  isDebugged?: () => boolean
 }) {
   const made: Made[] = []
   const queue = new MemoryQueue(store, clock)
@@ -104,6 +106,7 @@ function useCalls({
     sender: { post: () => Promise.resolve({ status: 200 }), [Symbol.asyncDispose]: () => Promise.resolve() },
     observer: { submitted: () => undefined, attempted: () => undefined },
     random: () => 0.5,
+    isDebugged,
     ownUrl: () => 'http://127.0.0.1:8080',
     settings: { ...DEFAULT_ASYNC, ...settings },
   })
@@ -195,6 +198,24 @@ test('a function that never answers is given up after the time limit', async () 
   })
   await given.post('a')
   await settle()
+  await given.clock.advance(61_000)
+  expect(given.calls.book.all('a')[0]).toMatchObject({ state: 'dead', status: 504 })
+})
+
+test('a function that somebody debugs has its time limit again when nobody does any more', async () => {
+  let isDebugged = true
+  await using given = useCalls({
+    answer: (_made, signal) =>
+      new Promise((resolve) => signal.addEventListener('abort', () => resolve({ error: signal.reason }))),
+    settings: { callTimeoutMs: 60_000 },
+    annotations: { 'com.openfaas.retry.attempts': '1' },
+    isDebugged: () => isDebugged,
+  })
+  await given.post('a')
+  await settle()
+  await given.clock.advance(3_600_000)
+  expect(given.state('a')).toBe('running')
+  isDebugged = false
   await given.clock.advance(61_000)
   expect(given.calls.book.all('a')[0]).toMatchObject({ state: 'dead', status: 504 })
 })

@@ -3,6 +3,7 @@ import type { Attempt, CallRecord } from '../core/call.ts'
 import type { Clock } from '../core/clock.ts'
 import { asFaasError, FaasError } from '../core/errors.ts'
 import { formatRef } from '../core/function.ts'
+import type { FunctionRef } from '../core/function.ts'
 import type { Log } from '../core/log.ts'
 import type { Delivery, Queue } from '../core/queue.ts'
 import { Answer } from './answer.ts'
@@ -26,6 +27,8 @@ export interface QueueWorkerParts {
   readonly random: () => number
   /** From the first byte sent to the last received, milliseconds. */
   readonly callTimeoutMs: number
+  /** Whether somebody debugs a function: its calls take as long as they take. */
+  readonly isDebugged: (ref: FunctionRef) => boolean
   /** Answers that are larger are cut off for their callback. */
   readonly maxAnswerBytes: number
   /** Something is to be found in a lane. */
@@ -134,12 +137,23 @@ export class QueueWorker {
     return record
   }
 
+  /** Gives a call up when its time is over, unless somebody debugs its function then. */
+  #limit(ref: FunctionRef, abort: AbortController): Disposable {
+    const { clock, callTimeoutMs, isDebugged } = this.#parts
+    const isOver = (): void => {
+      if (isDebugged(ref)) limit = clock.after(callTimeoutMs, isOver)
+      else abort.abort(tookTooLong(callTimeoutMs))
+    }
+    let limit = clock.after(callTimeoutMs, isOver)
+    return { [Symbol.dispose]: () => limit[Symbol.dispose]() }
+  }
+
   async #attempt(call: QueuedCall, delivery: Delivery): Promise<Answer> {
-    const { queue, invoker, clock, callTimeoutMs, maxAnswerBytes, rules } = this.#parts
+    const { queue, invoker, maxAnswerBytes, rules } = this.#parts
     const key = callKeyAt(call)
     const abort = new AbortController()
     this.#running.set(key, abort)
-    using _limit = clock.after(callTimeoutMs, () => abort.abort(tookTooLong(callTimeoutMs)))
+    using _limit = this.#limit(call.ref, abort)
     const { retry } = rules.of(call.ref)
     const isLast = call.attempts + 1 >= retry.attempts
     const answer = new Answer({

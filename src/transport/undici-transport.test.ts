@@ -394,3 +394,37 @@ describe.each(unusual)('a call with %s', (_what, more) => {
     },
   )
 })
+
+test.each([
+  ['a call', {}],
+  [
+    'a call whose head goes ahead',
+    { method: 'POST', body: Readable.from([Buffer.from('x')]), isBodyLate: true },
+  ],
+])('%s of a replica that somebody debugs takes as long as it takes', async (_what, more) => {
+  let answer = (): void => undefined
+  await using replica = await serve((incoming, response) => {
+    incoming.resume()
+    answer = () => void response.end('late')
+  })
+  await using transport = new UndiciTransport({ answerTimeoutMs: 100 })
+  const sink = new Answer()
+  const lease = { ...replica.lease, isDebugged: true }
+  const sent = transport.send(lease, request(more), sink, never)
+  sent.catch(() => undefined)
+  // undici looks at its clock twice a second.
+  await new Promise((resolve) => setTimeout(resolve, 2000))
+  answer()
+  await sent
+  expect(Buffer.concat(sink.chunks).toString()).toBe('late')
+})
+
+test('a call over a connection of its own has its limit again when nobody debugs any more', async () => {
+  await using replica = await serve((incoming) => void incoming.resume())
+  await using transport = new UndiciTransport({ answerTimeoutMs: 50 })
+  const lease = { ...replica.lease, isDebugged: true }
+  const late = request({ method: 'POST', body: Readable.from([Buffer.from('x')]), isBodyLate: true })
+  const sent = transport.send(lease, late, new Answer(), never)
+  lease.isDebugged = false
+  await expect(sent).rejects.toMatchObject({ code: 'INVOCATION_TIMEOUT' })
+})
