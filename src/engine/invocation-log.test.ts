@@ -47,7 +47,7 @@ function makeStore(): { store: InvocationStore; written: InvocationRecord[][]; f
 
 function makeLog(
   store: InvocationStore,
-  limits: { bodyBytes?: number; heldBytes?: number } = {},
+  limits: { bodyBytes?: number; heldBytes?: number; bytesPerFunction?: number } = {},
 ): { log: InvocationLog; errors: string[] } {
   const errors: string[] = []
   const nothing = (): void => undefined
@@ -89,6 +89,15 @@ test('of many calls only the newest of each function are ever written', () => {
   expect(bodies.sort()).toEqual(['995', '996', '997', '998', '999', 'other'])
 })
 
+test('of large calls no more than may be kept of a function waits to be written', () => {
+  const { store, written } = makeStore()
+  using log = makeLog(store, { bytesPerFunction: 250 }).log
+  for (let i = 0; i < 5; i++) call(log, `${i}`.repeat(100))
+  log.flush()
+  const bodies = written.flat().map(({ requestBody }) => Buffer.from(requestBody).toString())
+  expect(bodies).toEqual(['3'.repeat(100), '4'.repeat(100)])
+})
+
 test('the answer goes on as it comes: what the receiver says of pauses is what the sender hears', () => {
   const { store } = makeStore()
   using log = makeLog(store).log
@@ -114,6 +123,22 @@ test('bodies beyond what may be held in memory are cut, and room comes back when
     [50, true],
     [90, false],
   ])
+})
+
+test('what is sent after the answer takes no room for good', async () => {
+  const { store, written } = makeStore()
+  using log = makeLog(store, { heldBytes: 50 }).log
+  const body = (async function* () {
+    for (let i = 0; i < 10; i++) yield await Promise.resolve(Buffer.from('0123456789'))
+  })()
+  const recording = log.begin(ref, 'fn', { method: 'POST', path: '/', headers: [], body }, new Sink(), never)
+  recording.onHead(200, 'OK', [], () => undefined)
+  recording.onEnd([])
+  log.flush()
+  for await (const _piece of recording.request.body as AsyncIterable<Uint8Array>);
+  call(log, 'c'.repeat(50))
+  log.flush()
+  expect(written.flat().map(({ requestBody }) => requestBody.length)).toEqual([0, 50])
 })
 
 test('a body of very many small pieces is kept like one of few', () => {

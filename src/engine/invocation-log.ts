@@ -62,8 +62,8 @@ export class InvocationLog implements Disposable {
   readonly #keeper: Keeper
   readonly #watch: Disposable
   readonly #running = new Set<Recording>()
-  /** What has ended and is not written, by function, oldest first. */
-  readonly #unwritten = new Map<string, Recording[]>()
+  /** By function. */
+  readonly #unwritten = new Map<string, Ring>()
   #held = 0
   #seq: number
   #timer: Disposable | undefined
@@ -159,9 +159,15 @@ export class InvocationLog implements Disposable {
   #ended(recording: Recording): void {
     this.#running.delete(recording)
     let ring = this.#unwritten.get(recording.name)
-    if (!ring) this.#unwritten.set(recording.name, (ring = []))
-    ring.push(recording)
-    if (ring.length > this.#limits.perFunction) this.#held -= ring.shift()?.held ?? 0
+    if (!ring) this.#unwritten.set(recording.name, (ring = { recordings: [], held: 0 }))
+    ring.recordings.push(recording)
+    ring.held += recording.held
+    // What would be forgotten as soon as it is written.
+    while (
+      ring.recordings.length > this.#limits.perFunction ||
+      (ring.held > this.#limits.bytesPerFunction && ring.recordings.length > 1)
+    )
+      this.#held -= takeOldest(ring)?.held ?? 0
     this.#timer ??= this.#parts.clock.after(WRITE_EVERY_MS, () => this.#tick())
   }
 
@@ -182,13 +188,13 @@ export class InvocationLog implements Disposable {
     let bytes = 0
     for (const [name, ring] of this.#unwritten) {
       while (slice.length < SLICE_RECORDS && bytes < SLICE_BYTES) {
-        const recording = ring.shift()
+        const recording = takeOldest(ring)
         if (!recording) break
         bytes += recording.held
         slice.push(recording)
       }
       this.#unwritten.delete(name)
-      if (ring.length === 0) continue
+      if (ring.recordings.length === 0) continue
       // The others are before it the next time.
       this.#unwritten.set(name, ring)
       break
@@ -236,6 +242,19 @@ export class InvocationLog implements Disposable {
       this.#parts.log.error(`kept invocations could not be redacted: ${asFaasError(error).message}`)
     }
   }
+}
+
+/** What has ended of one function and is not written, oldest first. */
+interface Ring {
+  readonly recordings: Recording[]
+  /** Bytes of their bodies. */
+  held: number
+}
+
+function takeOldest(ring: Ring): Recording | undefined {
+  const oldest = ring.recordings.shift()
+  ring.held -= oldest?.held ?? 0
+  return oldest
 }
 
 function isSame(a: InvocationRecord, b: InvocationRecord): boolean {

@@ -198,7 +198,8 @@ export class Recording implements InvocationSink {
   }
 
   #keep(body: BodyStart, piece: Uint8Array): void {
-    const kept = body.add(piece, this.#keeper.room())
+    // Of a request that is still sent when its answer is over, nobody takes account any more.
+    const kept = body.add(piece, this.#state === 'running' ? this.#keeper.room() : 0)
     if (kept > 0) this.#keeper.kept(kept)
   }
 
