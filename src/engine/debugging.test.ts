@@ -74,7 +74,7 @@ function make(platform: TestPlatform, setting: Setting = {}): Debugging {
 async function deployed(...names: string[]): Promise<TestPlatform> {
   const platform = await makePlatform(images)
   for (const name of names)
-    await platform.functions.apply(specOf(name, name.startsWith('go') ? 'go' : 'node'), undefined).settled
+    await platform.functions.deploy(specOf(name, name.startsWith('go') ? 'go' : 'node')).settled
   return platform
 }
 
@@ -157,7 +157,7 @@ test('a port comes back with its function, and when the platform runs again', as
   await debugging.on()
   platform.functions.remove(parseRef('a'))
   await soon(() => doors.open_.size === 0)
-  await platform.functions.apply(specOf('a', 'node'), undefined).settled
+  await platform.functions.deploy(specOf('a', 'node')).settled
   await soon(() => doors.open_.has(9229))
   await debugging[Symbol.asyncDispose]()
   expect(doors.open_.size).toBe(0)
@@ -220,9 +220,9 @@ test('a replica that is debugged is not stopped in the middle of a call', async 
   const client = doors.connect(9229)
   await soon(() => client.heard() !== '')
   const gone: string[] = []
-  using _watch = platform.provider.watch(
-    (event) => void (event.type === 'replica-gone' && gone.push(event.replica)),
-  )
+  using _watch = platform.provider.watch((event) => {
+    if (event.type === 'replica-gone') gone.push(event.replica)
+  })
   const lease = platform.provider.lease(ref)
   platform.functions.scale(ref, 0)
   await soon(() => platform.provider.actual(ref)?.available === 0)

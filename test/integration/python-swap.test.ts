@@ -47,6 +47,26 @@ describeDocker('swap of a Python handler', () => {
     expect(await container.logs()).toMatch(/swap: generation 2 answers, second, after \d+\.\d ms/)
   })
 
+  it('opens its debugger for those who have the token, if there is one', async () => {
+    await using container = await startSwapping(image)
+    const ask = async (method: string, body = '', headers = {}): Promise<unknown> => {
+      const answer = await container.call({ method, path: '/_/debugger', body, headers: { ...token, ...headers } })
+      return { status: answer.status, ...(JSON.parse(answer.body) as object) }
+    }
+    expect(await ask('GET')).toEqual({ status: 200, language: 'python' })
+    expect(await ask('PUT')).toMatchObject({ status: 424, language: 'python', needs: 'debugpy' })
+    expect(await ask('PUT', '{"port":0}')).toMatchObject({ status: 400 })
+    expect(await ask('PUT', 'no wheel', { 'Content-Type': 'application/zip' })).toMatchObject({
+      status: 501,
+      message: expect.stringContaining('cannot be put in') as string,
+    })
+    expect(await ask('DELETE')).toEqual({ status: 200, language: 'python' })
+    expect(await ask('POST')).toMatchObject({ status: 405 })
+    await container.put({ 'handler.py': answering('f"{event.method} {event.path}"') })
+    const guess = { path: '/_/debugger', method: 'PUT', headers: { 'X-Faasdock-Token': 'the-token2' } }
+    expect((await container.call(guess)).body).toBe('PUT /_/debugger')
+  })
+
   it('leaves its path to the handler of those who have no token', async () => {
     await using container = await startSwapping(image)
     await container.put({ 'handler.py': answering('f"{event.method} {event.path}"') })
