@@ -119,7 +119,7 @@ describe('remembered file hashes', () => {
     expect(one?.get('ctx/a')).toMatch(/^[0-9a-f]{64}$/)
     expect(other).toEqual(one)
     expect(hashes.reads).toBe(1)
-  })
+  }, 60_000)
 })
 
 test('a file that vanished between looking and reading is named', async () => {

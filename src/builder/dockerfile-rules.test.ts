@@ -6,11 +6,17 @@ type Files = Readonly<Record<string, string>>
 
 const STAMP = { size: 1, mtimeNs: 1n, ctimeNs: 1n, ino: 1n }
 
+interface Options {
+  readonly handlerFolder?: string
+  readonly args?: Readonly<Record<string, string>>
+  readonly modes?: Readonly<Record<string, number>>
+}
+
 /** Where each file of the handler goes in the image; `build` for what takes one, `-` for what no image has. */
 async function places(
   dockerfile: string,
   files: Files,
-  { handlerFolder = 'function', args = {}, modes = {} as Record<string, number> } = {},
+  { handlerFolder = 'function', args = {}, modes = {} }: Options = {},
 ): Promise<Record<string, string>> {
   const entries = Object.keys(files).map((path): FileEntry => ({
     kind: 'file',

@@ -54,6 +54,7 @@ export function createImageBuilder(given: ImageBuilderOptions): Builder {
   const { plan, fingerprint } = makePlanner({ engine, templates, env, chooseMethod, registryConfig })
   const takeTurn = makeTurns(given.concurrency ?? BUILDS_AT_ONCE)
   const flights = new Flights<string>()
+  let sweeping: Promise<void> = Promise.resolve()
 
   async function build(source: FunctionSource, options: BuildOptions): Promise<BuildResult> {
     const { signal } = options
@@ -78,7 +79,8 @@ export function createImageBuilder(given: ImageBuilderOptions): Builder {
     )
     // Who waited for another function's build has the image, but not yet under its own name.
     if (!mine) await tagImage(engine, imageId, source.image)
-    await sweep(source.name, onOutput)
+    // Nobody waits for it: removing an image takes the engine as long as starting a container.
+    sweeping = sweeping.then(() => sweep(source.name, onOutput))
     return { image: source.image, imageId, contentHash, ...(code && { codeHash: code.hash }), cached }
   }
 

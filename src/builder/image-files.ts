@@ -97,9 +97,11 @@ export async function followFiles(
   ): Promise<void> {
     switch (keyword) {
       case 'ARG':
-        return declare(rest, args, state.variables)
+        declare(rest, args, state.variables)
+        return
       case 'ENV':
-        return declareEnv(rest, state.variables)
+        declareEnv(rest, state.variables)
+        return
       case 'WORKDIR':
         state.folder = resolveIn(state, expand(rest, state.variables))
         if (state.folder !== undefined) addFolder(state, state.folder)
@@ -113,7 +115,8 @@ export async function followFiles(
       case 'SHELL':
         throw new Lost()
       case 'VOLUME':
-        return readAll(state)
+        readAll(state)
+        return
       default:
         return
     }
@@ -135,12 +138,20 @@ export async function followFiles(
       }
     }
     const line = hereDocuments.length === 0 ? commandOf(words) : scriptOf(words, hereDocuments)
-    if (line === undefined) return readAll(state)
+    if (line === undefined) {
+      readAll(state)
+      return
+    }
     const { folder, variables } = state
     // Relative paths would mean nothing.
-    if (folder === undefined) return readAll(state)
-    const found = await readsOf(line, { folder, variables, files: knownFiles(state, context) })
-    if (found === 'everything') return readAll(state)
+    const found =
+      folder === undefined
+        ? 'everything'
+        : await readsOf(line, { folder, variables, files: knownFiles(state, context) })
+    if (found === 'everything') {
+      readAll(state)
+      return
+    }
     for (const at of found) {
       const file = state.files.get(at)
       if (file) read.add(file.path)
@@ -186,7 +197,10 @@ export async function followFiles(
         else arriving.push([place, inContext])
       }
     }
-    if (target === undefined) return readAll(state)
+    if (target === undefined) {
+      readAll(state)
+      return
+    }
     // What comes along unknown may take the place of what is known.
     if (from !== undefined || hereDocuments.length > 0 || sources.length < operands.length - 1) {
       for (const [at, { path }] of state.files)

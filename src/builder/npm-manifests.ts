@@ -3,9 +3,9 @@ import { posix } from 'node:path'
 /** What `npm install` in a folder has to do with the folder's files. */
 export interface NpmReads {
   /** True for a file that the installation depends on. */
-  reads(path: string): boolean
+  readonly reads: (path: string) => boolean
   /** True for what an installation puts there itself: the developer's own is of no use. */
-  replaces(path: string): boolean
+  readonly replaces: (path: string) => boolean
   /** Scripts run meanwhile, which may make files of any file. */
   readonly runsScripts: boolean
 }
@@ -100,7 +100,7 @@ function placeOf(spec: string, from: string, paths: readonly string[]): string |
 }
 
 function localSpecs(manifest: object): readonly string[] {
-  return GROUPS.flatMap((group) => Object.values(groupOf(manifest, group)))
+  return GROUPS.flatMap((group) => Object.values(groupOf(manifest, group)) as unknown[])
     .filter((spec): spec is string => typeof spec === 'string' && /^(file|link):/.test(spec))
     .map((spec) => spec.replace(/^(file|link):/, '').replaceAll('\\', '/'))
 }

@@ -35,7 +35,7 @@ async function filesOf(image: string, folder: string): Promise<ReadonlyMap<strin
     const files = new Map<string, string>()
     const tar = extract()
     const archive = await container.getArchive({ path: `${folder}/.` })
-    archive.pipe(tar as unknown as NodeJS.WritableStream)
+    archive.pipe(tar)
     for await (const entry of tar) {
       const hash = createHash('sha256')
       for await (const chunk of entry) hash.update(chunk as Buffer)
