@@ -150,6 +150,27 @@ test('while it is connected, all calls go to its replica, and may take as long a
   for (const lease of others) lease?.[Symbol.dispose]()
 })
 
+test('a replica that somebody debugs is the last to go', async () => {
+  await using platform = await deployed('a')
+  const ref = parseRef('a')
+  const doors = new FakeDoors()
+  await using debugging = make(platform, { doors })
+  await debugging.on()
+  platform.functions.scale(ref, 3)
+  await soon(() => platform.provider.actual(ref)?.available === 3)
+  const client = doors.connect(9229)
+  await soon(() => client.heard() !== '')
+  // The busiest one, too.
+  using lease = platform.provider.lease(ref)
+  platform.functions.scale(ref, 1)
+  await soon(() => platform.provider.actual(ref)?.available === 1)
+  expect(lease && `${lease.replica}:`).toBe(client.heard())
+  lease?.[Symbol.dispose]()
+  using next = platform.provider.lease(ref)
+  expect(next && `${next.replica}:`).toBe(client.heard())
+  client[Symbol.dispose]()
+})
+
 test('a port comes back with its function, and when the platform runs again', async () => {
   await using platform = await deployed('a')
   const [doors, book] = [new FakeDoors(), new FakeBook()]

@@ -471,11 +471,18 @@ function isNewerThanImage({ code }: CodedRevision): boolean {
   return code.wanted.hash !== code.inImage
 }
 
-/** Takes `count` replicas out of the list: those without an ear or with other code, then those with the fewest in flight. */
+/**
+ * Takes `count` replicas out of the list: those without an ear or with other code, then those with the fewest in flight; one
+ * that somebody debugs is the last.
+ */
 function leastWanted(replicas: Replica[], count: number, hash?: string): Replica[] {
   const isOld = ({ code }: Replica): number => Number(hash !== undefined && code !== hash)
   const order = replicas.toSorted(
-    (a, b) => Number(b.isSilent) - Number(a.isSilent) || isOld(b) - isOld(a) || a.inFlight - b.inFlight,
+    (a, b) =>
+      Number(a.isDebugged) - Number(b.isDebugged) ||
+      Number(b.isSilent) - Number(a.isSilent) ||
+      isOld(b) - isOld(a) ||
+      a.inFlight - b.inFlight,
   )
   return takeOut(replicas, order.slice(0, count))
 }
