@@ -147,7 +147,7 @@ test('the image follows when nobody saves any more, and what starts then starts 
 
 test('what starts before the image has followed gets the newer code, whatever is on disk by then', async () => {
   await using project = await startProject()
-  const { functions, clock, crash } = project.platform
+  const { functions, clock } = project.platform
   await project.save(HANDLER, 'f1/a=2')
   await project.save(HANDLER, 'f1/a=bad')
   await soon(() => project.platform.of('code.failed').length === 1)
@@ -155,7 +155,7 @@ test('what starts before the image has followed gets the newer code, whatever is
   await functions.scale(fn.spec, 2).settled
   expect(project.provider.asked.at(-1)).toContain('a=2 over a=1')
   project.provider.running.clear()
-  await crash(fn.spec)
+  await project.platform.crash(fn.spec)
   await clock.advance(1)
   await soon(() => project.provider.running.get('fn') === 'a=2')
 })

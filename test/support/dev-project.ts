@@ -44,7 +44,7 @@ export interface Project extends AsyncDisposable {
 }
 
 /** Answers with the id of its image; one that was built from `never…` never gets ready, one from `dying…` ends. */
-export const app: MemoryImage = {
+const app: MemoryImage = {
   listener: (_revision) => (_request, response) => void response.end(),
   start: ({ imageId = '' }, signal) => {
     if (imageId.includes('dying'))
@@ -100,7 +100,7 @@ function fingerprintOf(
 }
 
 /** Replicas that can be given code: what does not load is `bad`, what takes for ever `stuck`. */
-export class CodedProvider extends MemoryProvider {
+class CodedProvider extends MemoryProvider {
   /** Every code that was asked for, with the image below it. */
   readonly asked: string[] = []
   /** By name of the function. */

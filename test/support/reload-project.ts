@@ -26,7 +26,7 @@ const LANG: Readonly<Record<Kind, string>> = {
 }
 
 /** The file that says the word, and how. */
-export const HANDLERS: Readonly<Record<Kind, readonly [string, (word: string) => string]>> = {
+const HANDLERS: Readonly<Record<Kind, readonly [string, (word: string) => string]>> = {
   swapped: [
     'handler.js',
     (word) => `module.exports = async (event, context) => context.succeed('${word}')\n`,
