@@ -59,7 +59,10 @@ export default {
       name: 'app-is-imported-by-commands-only',
       severity: 'error',
       comment: 'app.ts holds the keys: commands, index.ts and tests use it, nothing below it does.',
-      from: { path: '^src/', pathNot: '^src/(cli/commands/|index[.]ts|app[.]ts|toolbox[.]ts|open-[^/]+[.]ts)' },
+      from: {
+        path: '^src/',
+        pathNot: '^src/(cli/commands/|index[.]ts|app[.]ts|toolbox[.]ts|open-[^/]+[.]ts)',
+      },
       to: { path: '^src/(app|toolbox|rooms|open-[^/]+)[.]ts$' },
     },
     home('dockerode', '(dockerode|docker-modem)', 'src/docker/'),
