@@ -121,6 +121,9 @@ describe('a template.yml with mistakes', () => {
     ['mount_ssh: perhaps', 'mount_ssh'],
     ['fprocess: [a]', 'fprocess'],
     ['handler_folder: ../up', 'not inside'],
+    ['reload: { way: magic, folder: /app }', 'reload.way'],
+    ['reload: { way: swap, folder: app }', 'reload.folder'],
+    ['reload: { way: swap, folder: /app, dependencies: cargo }', 'reload.dependencies'],
     ['a: [', 'template.yml'],
     ['just text', 'the file'],
   ])('%j is refused and named', async (yml, named) => {
