@@ -67,6 +67,11 @@ export interface CallStore {
   list(query: CallQuery): readonly CallRecord[]
   /** When the oldest call of a function that has not ended was queued. */
   oldest(ref: FunctionRef): number | undefined
+  /**
+   * Cancels calls of a function that nobody has begun, up to a position of the queue, at most `limit` of them; gives what
+   * they became.
+   */
+  cancelQueued(ref: FunctionRef, upTo: number, at: number, limit: number): readonly CallRecord[]
   /** How many dead calls each function has, by `name.namespace`. */
   dead(): ReadonlyMap<string, number>
   /** Forgets ended calls: those before `endedBefore`, and the oldest beyond `keep`. Dead letters stay. At most `limit` at a time. */

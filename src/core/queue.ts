@@ -22,6 +22,10 @@ export interface Queue extends AsyncDisposable {
   take(lane: string, count: number): Promise<Taken>
   /** Ends a message wherever it stands, even one that was taken. False when it is not there any more. */
   remove(position: number): Promise<boolean>
+  /** The newest position of the queue. QUEUE_UNAVAILABLE. */
+  newest(): Promise<number>
+  /** Ends every message of a lane up to a position, even ones that were taken; gives how many. QUEUE_UNAVAILABLE. */
+  purge(lane: string, upTo: number): Promise<number>
   /** How many messages each lane holds, taken ones included. */
   depths(): Promise<ReadonlyMap<string, number>>
   readonly bodies: BodyStore

@@ -205,7 +205,10 @@ export class AsyncCalls implements AsyncDisposable {
         : this.#publishStored(call, given.body))
       if (duplicate) return { isDuplicate: true }
       const rule = this.#rules.of(ref)
-      this.book.notePublished(queuedRecord(call, rule.queue, position))
+      const record = queuedRecord(call, rule.queue, position)
+      // Purged before it was heard that it is there.
+      const isPurged = this.#worker.isRefused(lane, position)
+      this.book.notePublished(isPurged ? { ...record, state: 'cancelled', endedAt: clock.now() } : record)
       observer.submitted(rule.queue)
       this.#lanes.wake(lane)
       return { isDuplicate: false }
@@ -364,14 +367,47 @@ export class AsyncCalls implements AsyncDisposable {
     this.book.note({ ...record, state: 'failed' })
   }
 
-  /** Cancels every call of a function that has not begun; gives how many. */
+  /** Cancels every call of a function that has not begun; gives how many. QUEUE_UNAVAILABLE. */
   async purgeQueued(ref: FunctionRef): Promise<number> {
-    let purged = 0
-    for (;;) {
-      const records = this.book.list({ ref, states: ['queued', 'waiting'], limit: PURGE_AT_ONCE })
-      if (records.length === 0) return purged
-      await Promise.all(records.map((record) => this.#cancelOne(record)))
-      purged += records.length
+    const { queue, observer } = this.#parts
+    const lane = laneOf(ref)
+    const upTo = await queue.newest()
+    const { queue: name } = this.#rules.of(ref)
+    // From here on none of them begins, whoever has it at hand, and whatever becomes of the rest.
+    const isIdle = this.#worker.refuse(lane, upTo)
+    const purged = isIdle ? await queue.purge(lane, upTo) : await this.#removeQueued(ref, upTo)
+    await this.book.cancelQueued(ref, upTo)
+    await this.#removeBodies(ref, upTo)
+    for (let i = 0; i < purged; i++) observer.attempted(name, 'cancelled')
+    return purged
+  }
+
+  /** What runs must stay in the queue until it is done: the others go one by one. */
+  async #removeQueued(ref: FunctionRef, upTo: number): Promise<number> {
+    const { queue } = this.#parts
+    const records = this.book.list({ ref, states: ['queued', 'waiting'], limit: MOST_QUEUED })
+    const positions = records.flatMap(({ position }) =>
+      position === undefined || position > upTo ? [] : [position],
+    )
+    let removed = 0
+    for (let at = 0; at < positions.length; at += REMOVE_AT_ONCE) {
+      const some = positions.slice(at, at + REMOVE_AT_ONCE)
+      const results = await Promise.all(some.map((position) => queue.remove(position)))
+      removed += results.filter(Boolean).length
+    }
+    return removed
+  }
+
+  /** Of cancelled calls; nobody reads them any more. */
+  async #removeBodies(ref: FunctionRef, upTo: number): Promise<void> {
+    const { bodies } = this.#parts.queue
+    const prefix = `call/${formatRef(ref)}/`
+    for (const name of await bodies.list()) {
+      const [, id, queuedAt] = /^([^]+)@(\d+)$/.exec(name.slice(prefix.length)) ?? []
+      if (!name.startsWith(prefix) || id === undefined) continue
+      const record = this.book.get({ id, ref })
+      const isOurs = record?.state === 'cancelled' && (record.position ?? 0) <= upTo
+      if (isOurs && record.queuedAt === Number(queuedAt)) await bodies.remove(name)
     }
   }
 
@@ -440,6 +476,7 @@ export class AsyncCalls implements AsyncDisposable {
     if (this.#worker.cancel(record)) return
     this.book.noteCancelled({ ...record, state: 'cancelled', endedAt: clock.now() })
     if (record.position !== undefined) await queue.remove(record.position).catch(() => undefined)
+    await queue.bodies.remove(`call/${callKeyAt(record)}`).catch(() => undefined)
     observer.attempted(record.queue, 'cancelled')
   }
 
@@ -521,7 +558,8 @@ export class AsyncCalls implements AsyncDisposable {
 }
 
 const MOST_LETTERS = 100_000
-const PURGE_AT_ONCE = 64
+const MOST_QUEUED = 1_000_000
+const REMOVE_AT_ONCE = 512
 /** A body may be on its way into the queue, or its record not written yet. */
 const SWEEP_YOUNG_MS = 3_600_000
 

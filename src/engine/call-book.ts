@@ -21,6 +21,7 @@ const WRITE_EVERY_MS = 25
 const PRUNE_EVERY_MS = 2000
 const PRUNE_AT_MOST = 2000
 const MOST_CANCELLED = 100_000
+const CANCEL_AT_ONCE = 1000
 
 /** Notes what becomes of calls. Off the hot path: notes are written together, and read as if they were written. */
 export class CallBook implements Disposable {
@@ -76,6 +77,18 @@ export class CallBook implements Disposable {
     this.#cancelled.add(callKeyAt(record))
     this.note(record)
     this.flush()
+  }
+
+  /** Every call of a function that nobody has begun, up to a position of the queue, ends so; in pieces, so that others get their turn. */
+  async cancelQueued(ref: FunctionRef, upTo: number): Promise<void> {
+    const { store, clock } = this.#parts
+    this.flush()
+    for (;;) {
+      const records = store.cancelQueued(ref, upTo, clock.now(), CANCEL_AT_ONCE)
+      for (const watcher of this.#watchers) for (const record of records) watcher(record)
+      if (records.length < CANCEL_AT_ONCE) return
+      await new Promise((resolve) => setImmediate(resolve))
+    }
   }
 
   isCancelled(call: Pick<CallRecord, 'id' | 'ref' | 'queuedAt'>): boolean {

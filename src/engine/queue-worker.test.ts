@@ -41,6 +41,7 @@ function memoryRecords(): CallStore & { readonly records: Map<string, CallRecord
           (one) => (!states || states.includes(one.state)) && (!ref || formatRef(ref) === formatRef(one.ref)),
         )
         .slice(0, limit),
+    cancelQueued: () => [],
     oldest: () => undefined,
     dead: () => new Map(),
     prune: () => 0,

@@ -71,6 +71,10 @@ const TRY_AGAIN_MS = 1000
 export class QueueWorker {
   readonly #parts: QueueWorkerParts
   readonly #running = new Map<string, AbortController>()
+  /** Messages of each lane that somebody is dealing with, to their last word. */
+  readonly #busy = new Map<string, number>()
+  /** Up to which position nothing of a lane is begun any more. */
+  readonly #refused = new Map<string, number>()
 
   constructor(parts: QueueWorkerParts) {
     this.#parts = parts
@@ -81,6 +85,16 @@ export class QueueWorker {
     const running = this.#running.get(callKeyAt(call))
     running?.abort(CANCELLED)
     return running !== undefined
+  }
+
+  /** Begins nothing of a lane up to a position any more. False when something of it is under way, and goes on. */
+  refuse(lane: string, upTo: number): boolean {
+    this.#refused.set(lane, upTo)
+    return (this.#busy.get(lane) ?? 0) === 0
+  }
+
+  isRefused(lane: string, position: number): boolean {
+    return position <= (this.#refused.get(lane) ?? 0)
   }
 
   /** Gives up what is under way; its messages are delivered again to whoever comes next. */
@@ -100,11 +114,19 @@ export class QueueWorker {
       delivery.ack()
       return
     }
-    const startedAt = this.#parts.clock.now()
-    const record = this.#begin(call, delivery, startedAt)
-    const answer = await this.#attempt(call, delivery)
-    const seconds = (this.#parts.clock.now() - startedAt) / 1000
-    await this.#finish({ call, delivery, record, answer, startedAt, seconds })
+    const lane = laneOf(call.ref)
+    this.#busy.set(lane, (this.#busy.get(lane) ?? 0) + 1)
+    try {
+      const startedAt = this.#parts.clock.now()
+      const record = this.#begin(call, delivery, startedAt)
+      const answer = await this.#attempt(call, delivery)
+      const seconds = (this.#parts.clock.now() - startedAt) / 1000
+      await this.#finish({ call, delivery, record, answer, startedAt, seconds })
+    } finally {
+      const left = (this.#busy.get(lane) ?? 1) - 1
+      if (left > 0) this.#busy.set(lane, left)
+      else this.#busy.delete(lane)
+    }
   }
 
   /** Whether there is anything left to do: a message may outlive what it asked for, by a crash or a cancellation. */
@@ -112,6 +134,7 @@ export class QueueWorker {
     const { book } = this.#parts
     // Another delivery of the same call is under way: one of them was put there by a retry that was not heard of.
     if (this.#running.has(callKeyAt(call)) || book.isCancelled(call)) return 'over'
+    if (this.#refused.size > 0 && this.isRefused(laneOf(call.ref), delivery.position)) return 'over'
     if (!delivery.mayHaveRun) return 'open'
     const record = book.get(call)
     if (record?.queuedAt !== call.queuedAt) return 'open'

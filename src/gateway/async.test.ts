@@ -5,7 +5,7 @@ import { connect } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { describe, expect, test } from 'vitest'
 import type { MemoryImage } from '../provider/memory/memory-provider.ts'
-import { until } from '../../test/support/until.ts'
+import { until, untilPasses } from '../../test/support/until.ts'
 import { useApp } from '../../test/support/use-app.ts'
 
 interface Seen {
@@ -15,15 +15,14 @@ interface Seen {
   readonly body: string
 }
 
+interface Told {
+  readonly status?: number
+  readonly headers?: Record<string, string>
+  readonly body?: string | Buffer
+}
+
 /** A function that keeps what it was sent, and answers as the test says. */
-function recorder(
-  answer: (
-    seen: Seen,
-    times: number,
-  ) =>
-    | { status?: number; headers?: Record<string, string>; body?: string | Buffer }
-    | Promise<never> = () => ({}),
-) {
+function recorder(answer: (seen: Seen, times: number) => Told | Promise<Told> = () => ({})) {
   const seen: Seen[] = []
   const image: MemoryImage = {
     listener: () => (request, response) => {
@@ -261,6 +260,50 @@ describe('what becomes of a call', () => {
       attempts: 3,
       answer: { status: 500, text: 'sorry' },
     })
+  })
+
+  test('what has not begun is cancelled together; what runs goes on, and what comes later is made', async () => {
+    let open: () => void = () => undefined
+    const gate = new Promise<void>((resolve) => (open = resolve))
+    const { seen, image } = recorder(({ body }) => (body === 'first' ? gate.then(() => ({})) : {}))
+    await using given = await useApp({ fn: image })
+    await given.deploy('fn', 'fn', { envVars: { max_inflight: '1' } })
+    const call = (id: string): Promise<Response> =>
+      fetch(`${given.url}/async-function/fn`, { method: 'POST', body: id, headers: { 'X-Call-Id': id } })
+    await call('first')
+    await until(() => seen.length === 1)
+    for (const id of ['a', 'b', 'c']) await call(id)
+    const purge = async (): Promise<unknown> =>
+      (await given.ask('POST', '/system/queue/purge', { function: 'fn', queued: true })).json()
+    expect(await purge()).toEqual({ cancelled: 3 })
+    await call('later')
+    open()
+    await until(() => seen.length === 2)
+    expect(seen.map(({ body }) => body)).toEqual(['first', 'later'])
+    const states = async (): Promise<unknown> =>
+      Object.fromEntries(
+        ((await (await given.ask('GET', '/system/calls')).json()) as { id: string; state: string }[]).map(
+          (one) => [one.id, one.state],
+        ),
+      )
+    await untilPasses(async () =>
+      expect(await states()).toEqual({
+        first: 'succeeded',
+        a: 'cancelled',
+        b: 'cancelled',
+        c: 'cancelled',
+        later: 'succeeded',
+      }),
+    )
+    // With nothing under way, the queue is emptied at once.
+    await given.ask('POST', '/system/queue/pause', { function: 'fn' })
+    for (const id of ['d', 'e']) await call(id)
+    expect(await purge()).toEqual({ cancelled: 2 })
+    expect(await (await given.ask('GET', '/system/queue')).json()).toMatchObject({ functions: [] })
+    await given.ask('POST', '/system/queue/resume', { function: 'fn' })
+    await call('last')
+    await until(() => seen.length === 3)
+    expect(seen.at(-1)?.body).toBe('last')
   })
 
   test('a dead call is made again when asked for, and forgotten when purged', async () => {

@@ -89,6 +89,17 @@ export class MemoryQueue implements Queue {
     return Promise.resolve(this.#store.messages.delete(position))
   }
 
+  newest(): Promise<number> {
+    return Promise.resolve(this.#store.next - 1)
+  }
+
+  purge(lane: string, upTo: number): Promise<number> {
+    const { messages } = this.#store
+    const purged = [...messages.values()].filter((one) => one.lane === lane && one.position <= upTo)
+    for (const { position } of purged) messages.delete(position)
+    return Promise.resolve(purged.length)
+  }
+
   depths(): Promise<ReadonlyMap<string, number>> {
     const depths = new Map<string, number>()
     for (const { lane } of this.#store.messages.values()) depths.set(lane, (depths.get(lane) ?? 0) + 1)

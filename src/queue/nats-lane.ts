@@ -106,9 +106,10 @@ export class NatsLane {
     this.#pull?.end('lost')
   }
 
-  /** The messages of the lane are gone from the queue: what was taken ahead is nobody's any more. */
-  forget(): void {
-    for (const { delivery } of this.#ready) this.#around.held.delete(delivery.position)
+  /** Messages up to a position are gone from the queue: what of them was taken ahead is nobody's any more. */
+  forget(upTo: number): void {
+    const { held } = this.#around
+    for (const { delivery } of this.#ready) if (delivery.position <= upTo) held.delete(delivery.position)
     this.#dropRemoved()
     this.#due.clear()
   }

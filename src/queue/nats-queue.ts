@@ -136,6 +136,22 @@ export class NatsQueue implements Queue {
     return isRemoved
   }
 
+  async newest(): Promise<number> {
+    const { streams } = await this.#manager(await this.#link.connected(PATIENCE_MS))
+    return (await streams.info(this.#stream)).state.last_seq
+  }
+
+  async purge(lane: string, upTo: number): Promise<number> {
+    this.#lanes.get(lane)?.forget(upTo)
+    const { streams } = await this.#manager(await this.#link.connected(PATIENCE_MS))
+    const { purged } = await streams.purge(this.#stream, {
+      filter: `${this.#prefix}.${lane}`,
+      seq: upTo + 1,
+    })
+    this.#lanes.get(lane)?.forget(upTo)
+    return purged
+  }
+
   async depths(): Promise<ReadonlyMap<string, number>> {
     const { streams } = await this.#manager(await this.#link.connected(PATIENCE_MS))
     const { state } = await streams.info(this.#stream, { subjects_filter: `${this.#prefix}.>` })

@@ -83,3 +83,36 @@ test('records that cannot be read are made afresh; nothing else is touched', asy
   expect(registry.calls.list({ limit: 10 })).toEqual([])
   expect(registry.calls.paused()).toEqual(['queue:slow'])
 })
+
+test('what nobody has begun is cancelled up to a position, in pieces, and nothing else is', async () => {
+  await using folder = await makeFolder()
+  using registry = openRegistry(folder.path, MIGRATIONS)
+  const fn = { name: 'fn', namespace: 'openfaas-fn' }
+  registry.calls.write([
+    recordOf('a', 'queued', { position: 1 }),
+    recordOf('b', 'waiting', { position: 2 }),
+    recordOf('c', 'queued', { position: 3 }),
+    recordOf('runs', 'running', { position: 4 }),
+    recordOf('done', 'succeeded', { position: 5, endedAt: 1 }),
+    recordOf('later', 'queued', { position: 9 }),
+    recordOf('other', 'queued', { position: 6, ref: { name: 'other', namespace: 'openfaas-fn' } }),
+  ])
+  const cancelled = [
+    ...registry.calls.cancelQueued(fn, 8, 7000, 2),
+    ...registry.calls.cancelQueued(fn, 8, 7000, 2),
+    ...registry.calls.cancelQueued(fn, 8, 7000, 2),
+  ]
+  expect(cancelled.map(({ id, state, endedAt }) => [id, state, endedAt]).sort()).toEqual(
+    ['a', 'b', 'c'].map((id) => [id, 'cancelled', 7000]),
+  )
+  const states = registry.calls.list({ limit: 10 }).map(({ id, state }) => [id, state])
+  expect(Object.fromEntries(states)).toEqual({
+    a: 'cancelled',
+    b: 'cancelled',
+    c: 'cancelled',
+    runs: 'running',
+    done: 'succeeded',
+    later: 'queued',
+    other: 'queued',
+  })
+})

@@ -46,6 +46,13 @@ export function callStore(db: Database.Database, registry: Database.Database): C
   const dead = db.prepare<[], { function: string; count: number }>(
     `SELECT function, count(*) AS count FROM calls WHERE state = 'dead' GROUP BY function`,
   )
+  const cancelQueued = db.prepare<[number, number, string, number, number], Row>(
+    `UPDATE calls SET state = 'cancelled', ended_at = ?,
+       record = json_set(record, '$.state', 'cancelled', '$.endedAt', ?)
+     WHERE rowid IN (SELECT rowid FROM calls WHERE function = ? AND ended_at IS NULL
+       AND state IN ('queued', 'waiting') AND coalesce(record ->> '$.position', 0) <= ? LIMIT ?)
+     RETURNING record`,
+  )
   const ended = db.prepare<[], { count: number }>(
     `SELECT count(*) AS count FROM calls WHERE ended_at IS NOT NULL AND state <> 'dead'`,
   )
@@ -78,6 +85,8 @@ export function callStore(db: Database.Database, registry: Database.Database): C
         .all(...values)
         .map(recordOf)
     },
+    cancelQueued: (ref, upTo, at, limit) =>
+      cancelQueued.all(at, at, formatRef(ref), upTo, limit).map(recordOf),
     dead: () => new Map(dead.all().map((row) => [row.function, row.count])),
     oldest: (ref) => oldest.get(formatRef(ref))?.queued_at,
     prune: (keep, endedBefore, limit) => {

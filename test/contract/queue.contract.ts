@@ -159,6 +159,29 @@ export function queueContract(title: string, make: () => Promise<QueueUnderTest 
       await until(async () => ((await queue.depths()).get(lane) ?? 0) === 0)
     })
 
+    test('a lane can be emptied up to a position, of what waits, is not due yet, or was taken', async () => {
+      await using given = await make()
+      const { queue } = given
+      const [lane, other] = [newLane(), newLane()]
+      for (const id of ['a', 'b', 'c']) await queue.publish(message(lane, id))
+      await queue.publish(message(lane, 'later', { dueAt: Date.now() + 60_000 }))
+      await queue.publish(message(other, 'other'))
+      const [held] = await take(queue, lane, 1)
+      expect(held && idOf(held)).toBe('a')
+      const upTo = await queue.newest()
+      const { position } = await queue.publish(message(lane, 'new'))
+      expect(position).toBeGreaterThan(upTo)
+      expect(await queue.purge(lane, upTo)).toBe(4)
+      expect(await queue.purge(lane, upTo)).toBe(0)
+      held?.ack()
+      const deliveries = await take(queue, lane, 5)
+      expect(deliveries.map(idOf)).toEqual(['new'])
+      const others = await take(queue, other, 5)
+      expect(others.map(idOf)).toEqual(['other'])
+      for (const delivery of [...deliveries, ...others]) delivery.ack()
+      await until(async () => ((await queue.depths()).get(lane) ?? 0) === 0)
+    })
+
     test('a message that was published while nobody found any is found', async () => {
       await using given = await make()
       const { queue } = given
