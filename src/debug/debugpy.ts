@@ -50,7 +50,7 @@ async function download(folder: string, env: DebugpyOptions['env']): Promise<Uin
         return await readFile(join(folder, wheel))
       } catch (error) {
         // A Python without pip says less than a pip that fails.
-        last = isMissing(last ?? error) ? error : last
+        if (last === undefined || isMissing(last)) last = error
       }
     }
   } finally {

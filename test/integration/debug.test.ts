@@ -133,6 +133,21 @@ describeDocker('debuggers of functions', () => {
       .split('\n')
       .filter(Boolean)
 
+  /** As the provider does, from inside of the container. */
+  const swap = async (replica: string, files: Readonly<Record<string, string>>): Promise<void> => {
+    const encoded = Object.entries(files).map(([name, text]) => [name, Buffer.from(text).toString('base64')])
+    const body = JSON.stringify({ hash: 'two', from: '', files: Object.fromEntries(encoded) as object })
+    const address = await docker(
+      'inspect',
+      '--format',
+      '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}',
+      replica,
+    )
+    const headers = { 'X-Faasdock-Token': token }
+    const answer = await fetch(`http://${address}:8080/_/generation`, { method: 'PUT', headers, body })
+    expect(answer.status, await answer.text()).toBe(200)
+  }
+
   test('a breakpoint in Node holds a call for as long as somebody looks', async () => {
     await deploy('held', nodeImage, { FAASDOCK_SWAP_TOKEN: token })
     const port = await debug('held')
@@ -162,13 +177,7 @@ describeDocker('debuggers of functions', () => {
     using client = await cdpBreakpoint(await debug('swapped'), `${FOLDER}/handler.js`, 4)
     await holdsAndAnswers('swapped', client, /^1 /)
     const [replica = ''] = await replicasOf('swapped')
-    const body = {
-      hash: 'two',
-      from: '',
-      files: { 'handler.js': Buffer.from(nodeHandler(2)).toString('base64') },
-    }
-    const script = `fetch('http://127.0.0.1:8080/_/generation', { method: 'PUT', headers: { 'X-Faasdock-Token': '${token}' }, body: '${JSON.stringify(body)}' }).then(async (r) => console.log(r.status, await r.text()))`
-    expect(await docker('exec', replica, 'node', '-e', script)).toMatch(/^200 /)
+    await swap(replica, { 'handler.js': nodeHandler(2) })
     await holdsAndAnswers('swapped', client, /^2 /)
   })
 
@@ -218,6 +227,31 @@ describeDocker('debuggers of functions', () => {
       expect(await got.text()).toBe('1')
       expect(got.status).toBe(200)
     }
+  })
+
+  test('a breakpoint meets the Python code that is swapped in', async () => {
+    await deploy('snake-two', pythonImage, { FAASDOCK_SWAP_TOKEN: token })
+    const roots = { localRoot: '/somewhere/else', remoteRoot: FOLDER }
+    using client = await dapBreakpoint(await debug('snake-two'), roots, 'handler.py', 3)
+    for (const n of [1, 2]) {
+      if (n === 2) {
+        const [replica = ''] = await replicasOf('snake-two')
+        await swap(replica, { 'handler.py': pythonHandler(2) })
+      }
+      const answered = call('snake-two')
+      const { threadId } = await client.event('stopped')
+      await client.ask('continue', { threadId })
+      expect(await (await answered).text()).toBe(String(n))
+    }
+  })
+
+  test('ports are open again when the platform is', async () => {
+    await deploy('again', nodeImage, { FAASDOCK_SWAP_TOKEN: token })
+    const port = await debug('again')
+    await app.stop({ removeFunctions: false })
+    app = await open()
+    using client = await cdpBreakpoint(port, `${FOLDER}/handler.js`, 4)
+    await holdsAndAnswers('again', client, /^1 undefined$/)
   })
 
   test('what is neither Node nor Python is not debugged, and why is said', async () => {
