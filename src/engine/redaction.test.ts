@@ -92,6 +92,7 @@ describe('values of secrets', () => {
   test('of fewer than six bytes are ordinary text, and white space around them does not count', () => {
     expect(bodyOf(redact(recordOf({ body: 'short' }), secretsOf('short')))).toBe('short')
     expect(bodyOf(redact(recordOf({ body: '<abc def>' }), secretsOf(' abc def\n')))).toBe('<REDACTED>')
+    expect(bodyOf(redact(recordOf({ body: '<voilà>' }), secretsOf('\u3000voilà\n')))).toBe('<REDACTED>')
   })
 
   test('leave no trace in a body that is packed, or written in a way that nobody looks for', () => {
@@ -110,6 +111,12 @@ describe('values of secrets', () => {
     const harmless = gzipSync('nothing')
     const kept = redact(recordOf({ headers: ['Content-Encoding', 'gzip'], body: harmless }), secrets)
     expect(kept.requestBody).toEqual(harmless)
+  })
+
+  test('are found where they begin in the path and end in the query', () => {
+    const { path, redacted } = redact(recordOf({ path: '/a/what?is=this&b=1' }), secretsOf('what?is=this'))
+    expect(path).toBe('/a/REDACTED&b=1')
+    expect(redacted).toEqual([{ message: 'request', part: 'path' }])
   })
 
   test('leave other bytes as they are', () => {

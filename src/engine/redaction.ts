@@ -92,7 +92,11 @@ function redactTarget(target: string, secrets: SecretForms, note: Note): string 
   if (at < 0) return safePath
   const { text, names } = redactForm(target.slice(at + 1), isCredentialName, secrets)
   for (const name of names) note('query', name)
-  return `${safePath}?${text}`
+  const safe = `${safePath}?${text}`
+  // One with a question mark in it begins in the path and ends in the query.
+  if (!secrets.isInText(safe)) return safe
+  note('path')
+  return secrets.replaceIn(safe, REDACTED)
 }
 
 /** `a=1&b=2`: the values of names that are credentials, and values with secrets in them. */

@@ -16,7 +16,7 @@ export class SecretForms {
 
   /** True when it is new. White space around a value is not a part of it: functions trim what they read. */
   add(value: Uint8Array): boolean {
-    const text = Buffer.from(value).toString('latin1').trim()
+    const text = trimmed(Buffer.from(value)).toString('latin1')
     if (text.length < SHORTEST || this.#values.has(text)) return false
     this.#values.add(text)
     this.#plain.push(text)
@@ -62,6 +62,14 @@ export class SecretForms {
         if (bytes.compare(form, 0, n, bytes.length - n) === 0) longest = n
     return longest
   }
+}
+
+/** As functions do it: what is text by all that counts as white space, other bytes by that of ASCII. */
+function trimmed(bytes: Buffer): Buffer {
+  const text = bytes.toString('utf8')
+  if (Buffer.from(text).equals(bytes)) return Buffer.from(text.trim())
+  const plain = bytes.toString('latin1').replace(/^[ \t\r\n]+|[ \t\r\n]+$/g, '')
+  return Buffer.from(plain, 'latin1')
 }
 
 /** As it is, as JSON writers and addresses write it, and in base64. One character a byte, as `text` is. */
