@@ -18,6 +18,11 @@ export interface Placed {
   readonly isFixed?: boolean
 }
 
+/** Files that are put in before a start are root's, whatever the build makes of their owner: may a function read one? */
+export function isReadableByAll({ mode }: FileEntry): boolean {
+  return (mode & 0o004) !== 0
+}
+
 /** What of a build context is code, and where it goes. */
 export interface CodeRules {
   readonly way: Code['way']

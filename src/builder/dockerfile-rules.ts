@@ -1,4 +1,5 @@
 import { posix } from 'node:path'
+import { isReadableByAll } from './code.ts'
 import type { CodeRules } from './code.ts'
 import type { Args } from './dockerfile.ts'
 import { followFiles } from './image-files.ts'
@@ -16,7 +17,6 @@ export interface DockerfileRuled {
 
 /** Files of the context that are the build's own, wherever they are copied. */
 const NEVER: ReadonlySet<string> = new Set(['Dockerfile', '.dockerignore'])
-const READABLE_BY_ALL = 0o004
 
 /**
  * What of a context is code where only the Dockerfile can tell: files of the handler that are copied into the image and
@@ -39,8 +39,7 @@ export async function dockerfileRules(
     (handlerFolder === '' || entry.path.startsWith(`${handlerFolder}/`)) &&
     !NEVER.has(entry.path) &&
     !followed.read.has(entry.path) &&
-    // Put in, it is root's, whatever the Dockerfile makes of its owner.
-    (entry.mode & READABLE_BY_ALL) !== 0
+    isReadableByAll(entry)
   const places = new Map<string, string[]>()
   const targets = new Set<string>()
   for (const [at, { path, target }] of followed.files) {

@@ -176,6 +176,15 @@ describe('what a save takes', () => {
     expect(between(before, await project.look())).toBe('build')
   })
 
+  test('a file that only its owner may read takes a build where it would become root’s', async () => {
+    await using project = await makeProject('bash', { 'hello/handler.sh': 'true', 'hello/b.sh': 'x' })
+    await chmod(join(project.handler, 'b.sh'), 0o600)
+    const before = await project.look()
+    expect(pathsOf(before)).toEqual(['handler.sh'])
+    await project.put('b.sh', 'y')
+    expect(between(before, await project.look())).toBe('build')
+  })
+
   test('a build argument takes a build', async () => {
     await using project = await makeProject('node20', NODE)
     await using other = await makeProject('node20', NODE, { buildArgs: { A: 'b' } })

@@ -1,4 +1,5 @@
 import { posix } from 'node:path'
+import { isReadableByAll } from './code.ts'
 import type { CodeRules } from './code.ts'
 import { makeMatcher } from './dockerignore.ts'
 import { npmReads } from './npm-manifests.ts'
@@ -37,6 +38,7 @@ export async function reloadRules(
     place: (entry) => {
       const path = posix.relative(handlerFolder, entry.path)
       if (path.startsWith('../') || isKept(path)) return undefined
+      if (reload.way === 'files' && !isReadableByAll(entry)) return undefined
       if (isAbsent(path) || npm?.replaces(path) === true || isDroppedSample(path)) return { at: [] }
       // npm's are no sources, and its settings, which may hold a token, are not in the image.
       if (npm !== undefined && (path === '.npmrc' || path.split('/').includes('node_modules')))
