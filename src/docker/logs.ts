@@ -11,6 +11,9 @@ import { SeenLines } from './seen-lines.ts'
 const BEHIND_MS = 1500
 /** Standard output and error get their times before they take turns to be written: a line may be behind a younger one. */
 const OVERLAP_MS = 100
+/** How long the engine's stream may be silent before it is looked whether there is more; doubles up to the maximum. */
+const SILENCE_FIRST_MS = 2000
+const SILENCE_MAX_MS = 30_000
 /** How often a container is looked for whose engine went away. */
 const RETRY_MS = 250
 
@@ -91,8 +94,11 @@ export class ContainerOutput {
     if (!stream) return 'over'
     this.seen.again()
     const lag = new Lag(stream)
+    const silent = new AbortController()
+    const silence = this.#watchSilence(() => silent.abort())
     try {
-      for await (const lines of readLines(stream, signal, false)) {
+      for await (const lines of readLines(stream, AbortSignal.any([signal, silent.signal]), false)) {
+        silence.isOver()
         const fresh = this.seen.fresh(lines)
         const isBehind = lag.isBehind(fresh)
         const offered = performance.now()
@@ -101,10 +107,61 @@ export class ContainerOutput {
         // that there may be files between has to read them all.
         if (isBehind || performance.now() - offered > BEHIND_MS) return 'behind'
       }
-      return 'over'
+      return silent.signal.aborted ? 'behind' : 'over'
     } finally {
+      silence[Symbol.dispose]()
       stream.destroy()
     }
+  }
+
+  /**
+   * The engine's stream may stay for ever with a log file that no more is written to, when several were begun while it
+   * read. `onDeaf` is called when it is silent although there are lines.
+   */
+  #watchSilence(onDeaf: () => void): Disposable & { isOver(): void } {
+    let [heardAt, waitMs] = [performance.now(), SILENCE_FIRST_MS]
+    const look = async (): Promise<void> => {
+      const since = heardAt
+      if (performance.now() - since >= waitMs) {
+        const hasMore = await this.#hasMore().catch(() => false)
+        if (hasMore && since === heardAt) {
+          onDeaf()
+          return
+        }
+        waitMs = Math.min(waitMs * 2, SILENCE_MAX_MS)
+      }
+      arm()
+    }
+    let isDisposed = false
+    let timer: NodeJS.Timeout | undefined
+    const arm = (): void => {
+      if (isDisposed) return
+      timer = setTimeout(() => {
+        look().catch(() => undefined)
+      }, waitMs)
+    }
+    arm()
+    return {
+      isOver: () => {
+        heardAt = performance.now()
+        waitMs = SILENCE_FIRST_MS
+      },
+      [Symbol.dispose]: () => {
+        isDisposed = true
+        clearTimeout(timer)
+      },
+    }
+  }
+
+  /** Whether there are lines after those that were read. */
+  async #hasMore(): Promise<boolean> {
+    const { latest } = this.seen
+    const limit = AbortSignal.timeout(BEHIND_MS * 4)
+    const stream = await openLogs(this.#engine, this.#id, { ...this.#from(latest), tail: 1 }, false)
+    if (!stream) return false
+    for await (const lines of readLines(stream, limit, false))
+      if (lines.some(({ timestamp }) => latest === undefined || timestamp > latest)) return true
+    return false
   }
 
   #from(latest: string | undefined): LogOptions {

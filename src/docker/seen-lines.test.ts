@@ -16,6 +16,12 @@ test('lines that the engine sends again when it begins a new file are left out',
   expect(seen.fresh(sent)).toEqual(range(1, 200))
 })
 
+test('a whole file that the engine sends again is left out', () => {
+  const seen = new SeenLines()
+  seen.fresh(range(1, 120_000))
+  expect(seen.fresh([...range(1, 120_000), line(120_001)])).toEqual([line(120_001)])
+})
+
 test('whoever reads on from before the latest line gets what is new, once', () => {
   const seen = new SeenLines()
   seen.fresh([...range(1, 50), line(51, 'error', 2)])

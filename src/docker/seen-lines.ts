@@ -1,7 +1,10 @@
 import type { RawLine } from './log-frames.ts'
 
-/** How many of the latest lines are remembered, to tell a line that comes again from a clock that was set back. */
-const REMEMBERED = 8192
+/**
+ * How many of the latest lines are remembered, to tell a line that comes again from a clock that was set back. As many as
+ * a log file of the engine has at most, because a busy engine gives a whole one again.
+ */
+const REMEMBERED = 131_072
 /** A text this long that is the end of the line before it is a piece of it that comes again. */
 const PIECE_LENGTH = 8192
 
