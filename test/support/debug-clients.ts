@@ -98,7 +98,7 @@ export interface DapClient extends Disposable {
   readonly closed: Promise<unknown>
 }
 
-export function dapClient(port: number): DapClient {
+function dapClient(port: number): DapClient {
   const socket = connect({ host: '127.0.0.1', port, noDelay: true })
   const inbox = new Inbox<DapMessage>()
   socket.on('error', () => undefined)
