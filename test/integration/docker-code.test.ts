@@ -168,20 +168,6 @@ CMD ["node", "server.js"]
         message: /exited with (signal|code) \d+/,
       },
     },
-    'the python3 template': {
-      image: pythonImage,
-      way: 'swap',
-      saying: python,
-      bad: {
-        files: { ...python('bad'), 'lib/words.py': 'word = 1\nword = = 2\n' },
-        message: /SyntaxError/,
-        place: { file: 'lib/words.py', line: 2 },
-      },
-      deadly: {
-        files: { ...python('bad'), 'lib/words.py': 'import os\nos.abort()\n' },
-        message: /exited with (signal|code) \d+/,
-      },
-    },
     'a template of somebody else': {
       image: foreignImage,
       way: 'files',
@@ -230,6 +216,31 @@ CMD ["node", "server.js"]
       [Symbol.asyncDispose]: () => under.provider.remove(bare.spec),
     }
   }
+
+  test('the python3 template takes code in place, gives up files, and tells where it does not load or dies of it', async () => {
+    await using under = await make()
+    await using one = await deployed(under, pythonImage, python)
+    const { spec } = one.revision
+    const before = idOf(under, spec)
+    await one.deploy(inCode(python('new', true)))
+    expect([await spoken(under, spec), await spoken(under, spec, '/extra')]).toEqual(['new', true])
+    await one.deploy(inCode(python('newer')))
+    expect([await spoken(under, spec), await spoken(under, spec, '/extra')]).toEqual(['newer', false])
+    const bad = { ...python('bad'), 'lib/words.py': 'word = 1\nword = = 2\n' }
+    await expect(one.deploy(inCode(bad))).rejects.toMatchObject({
+      code: 'CODE_NOT_LOADED',
+      message: expect.stringContaining('SyntaxError') as string,
+      place: { file: '/source/lib/words.py', line: 2 },
+    })
+    expect(await spoken(under, spec)).toBe('newer')
+    expect(idOf(under, spec)).toBe(before)
+    const deadly = { ...python('bad'), 'lib/words.py': 'import os\nos.abort()\n' }
+    await expect(one.deploy(inCode(deadly))).rejects.toMatchObject({
+      code: 'CODE_NOT_LOADED',
+      message: expect.stringMatching(/exited with (signal|code) \d+/) as string,
+    })
+    expect(await spoken(under, spec)).toBe('newer')
+  })
 
   describe('code that hangs', () => {
     test.each([
