@@ -477,7 +477,7 @@ describeDocker('go templates', () => {
       expect(again.code, again.output).toBe(0)
       expect(stepOf(again.output, 'build.sh modules')).toContain('Using cache')
       expect(stepOf(again.output, 'build.sh warm')).toContain('Using cache')
-      expect(stepOf(again.output, 'build.sh compile')).not.toContain('Using cache')
+      expect(stepOf(again.output, 'build.sh make')).not.toContain('Using cache')
     })
 
     const vendored = {

@@ -1,5 +1,5 @@
 #!/bin/sh
-# The steps of the image's build, one a layer: build.sh warm | sort | modules | check | compile
+# The steps of the image's build, one a layer: build.sh warm | sort | modules | make
 set -eu
 
 function=/go/src/handler/function
@@ -26,8 +26,18 @@ warm() {
   printf 'module watchdog\n\ngo 1.21\n' >go.mod
   printf 'package main\n\nfunc main() { forkWatchdog().run() }\n' >main.go
   printf 'package main\n\nimport (\n\t_ "net/http/httptest"\n\t"testing"\n)\n\nfunc TestNothing(*testing.T) {}\n' >main_test.go
+  # Go makes its tools when they are first used, and one only for a package without tests.
+  mkdir -p /watchdog/untested
+  printf 'package untested\n\nfunc Nothing() {}\n' >/watchdog/untested/nothing.go
   go_build /watchdog/fwatchdog .
-  go test -cover . >/dev/null
+  go test -cover ./... >/dev/null
+
+  # All that the image has beside the program: certificates, a user, /tmp.
+  mkdir -p /built/root/etc/ssl/certs /built/root/tmp /built/home/app
+  chmod 1777 /built/root/tmp
+  echo 'app:x:1000:1000::/home/app:/sbin/nologin' >/built/root/etc/passwd
+  echo 'app:x:1000:' >/built/root/etc/group
+  cp /etc/ssl/certs/ca-certificates.crt /built/root/etc/ssl/certs/
 }
 
 # Puts what the dependency layer depends on into /manifests: module files, and a list of the packages imported.
@@ -73,7 +83,7 @@ modules() {
 check() {
   cd "$function"
   if [ "${FORMAT_ENABLED:-true}" != false ]; then
-    wrong=$(find . -name '*.go' -not -path '*/vendor/*' -exec gofmt -l {} +)
+    wrong=$(find . -name '*.go' -not -path '*/vendor/*' -not -path './_main/*' -exec gofmt -l {} +)
     if [ -n "$wrong" ]; then
       echo "not formatted as gofmt does: $(echo $wrong)"
       echo 'Run "gofmt -s -w ." in the folder of the function, or build with FORMAT_ENABLED=false.'
@@ -97,19 +107,28 @@ compile() {
     go_build "$out/fwatchdog" ./_main
   fi
 
-  # All that the image has: the program, certificates, a user, /tmp, and the function's static files.
-  mkdir -p /built/root/etc/ssl/certs /built/root/tmp "$out/static"
-  chmod 1777 /built/root/tmp
+  mkdir -p "$out/static"
   if [ -d static ]; then cp -R static/. "$out/static"; fi
-  echo 'app:x:1000:1000::/home/app:/sbin/nologin' >/built/root/etc/passwd
-  echo 'app:x:1000:' >/built/root/etc/group
-  cp /etc/ssl/certs/ca-certificates.crt /built/root/etc/ssl/certs/
+}
+
+# One step rather than two, and both at the same time: a save waits for this. Errors of the check come first.
+make_function() {
+  private_modules
+  compile >/tmp/compiled 2>&1 &
+  compiling=$!
+  if ! (check); then
+    kill "$compiling" 2>/dev/null || true
+    exit 1
+  fi
+  if wait "$compiling"; then cat /tmp/compiled; else
+    cat /tmp/compiled
+    exit 1
+  fi
 }
 
 case $1 in
 warm) warm ;;
 sort) sort_code ;;
 modules) modules ;;
-check) private_modules && check ;;
-compile) private_modules && compile ;;
+make) make_function ;;
 esac
