@@ -254,6 +254,20 @@ describeDocker('debuggers of functions', () => {
     await holdsAndAnswers('again', client, /^1 undefined$/)
   })
 
+  test('a breakpoint holds where containers are reached by published ports alone', async () => {
+    await using apart = await makeFolder()
+    const usual = app
+    app = await open({ reach: 'published', data: apart.path })
+    try {
+      await deploy('published', nodeImage, { FAASDOCK_SWAP_TOKEN: token })
+      using client = await cdpBreakpoint(await debug('published'), `${FOLDER}/handler.js`, 4)
+      await holdsAndAnswers('published', client, /^1 undefined$/)
+    } finally {
+      await app.stop({ removeFunctions: true })
+      app = usual
+    }
+  })
+
   test('what is neither Node nor Python is not debugged, and why is said', async () => {
     const answer = await fetch(`${app.url}/system/debug`, {
       method: 'PUT',
