@@ -9,7 +9,7 @@ import { until, untilPasses } from '../support/until.ts'
 import type { ProviderContract, ProviderUnderTest } from './provider.contract.ts'
 
 /** Code that does not load, and what is said about it. */
-export interface BadCode {
+interface BadCode {
   readonly files: Texts
   readonly message: RegExp
   /** Where the failure is, of those who can tell. */
