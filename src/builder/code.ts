@@ -11,7 +11,7 @@ const MAX_CODE_BYTES = 64 * 2 ** 20
 const NOTHING = Buffer.alloc(0)
 
 /** What becomes of a file of the context that is in the image as it is, or in no image at all. */
-export interface Placed {
+interface Placed {
   /** Where it is in the image, relative to the code's folder; none for what no image has. */
   readonly at: readonly string[]
   /** A build looks at it too, or a process takes it only once: a change of it takes a build. */
