@@ -32,6 +32,7 @@ export class Folder {
   #isListed = false
   #listing: Promise<void> | undefined
   #isLost = false
+  #isClosed = false
   #looking: Promise<number> | undefined
   /** Names of which something was heard while they were looked at: the look may be older. */
   #heard: Set<string> | undefined
@@ -80,9 +81,9 @@ export class Folder {
   /** From now on events are heard. Rejects with CannotWatch. */
   async hear(): Promise<void> {
     if (this.#events) return
-    const events = await watchFolder(this.path, (name, isRename) => this.#onEvent(name, isRename))
-    this.#events = events
-    if (this.#isLost) this.close()
+    this.#events = await watchFolder(this.path, (name, isRename) => this.#onEvent(name, isRename))
+    // Nobody wanted it any more before it was there.
+    if (this.#isClosed) this.close()
   }
 
   /** Adds a listener for everything in the folder, or for one name. Rejects when it cannot be listed. */
@@ -93,6 +94,7 @@ export class Folder {
       this.#all.add(listener)
       return { [Symbol.dispose]: () => void this.#all.delete(listener) }
     }
+    if (this.#isLost) throw gone(this.path)
     const group = this.#named.get(name) ?? new Set()
     this.#named.set(name, group.add(listener))
     this.#keep(name, entryAt(join(this.path, name)))
@@ -110,7 +112,13 @@ export class Folder {
     return this.#looking
   }
 
+  /** For good. */
   close(): void {
+    this.#isClosed = true
+    this.hearNoMore()
+  }
+
+  hearNoMore(): void {
     this.#events?.close()
     this.#events = undefined
   }

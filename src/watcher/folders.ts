@@ -49,12 +49,16 @@ const TOLD_AFTER_MS = 200
 const HOT_MS = 10 * 60_000
 /** How long an event may take after the change that it tells of, milliseconds. */
 const GRACE_MS = 500
+/** A folder that is another one each time that it is looked at is left to its next event. */
+const MOST_TRIES = 5
 
 /** All folders that are watched, each once, whoever asks for it; and how each of them is seen. */
 export class Folders implements Disposable {
   readonly #options: FoldersOptions
   readonly #open = new Map<string, Opened>()
   readonly #turns = pLimit(OPENED_AT_ONCE)
+  /** Under way, by path; settles once the folder is watched or will not be. */
+  readonly #opening = new Map<string, Promise<unknown>>()
   readonly #disks = new Map<number, Promise<Disk>>()
   readonly #known = new Map<number, Disk>()
   /** Those that no event tells of, and why. */
@@ -118,17 +122,23 @@ export class Folders implements Disposable {
    * Rejects as the system says: ENOENT, ENOTDIR, EACCES for a folder that cannot be listed.
    */
   async follow(path: string, listener: FolderListener, name?: string): Promise<Following> {
-    const place = this.#obtain(path)
-    const { folder, opened } = place
-    place.followers++
-    let stop: Disposable
-    try {
-      await opened
-      stop = await folder.listen(listener, name)
-    } catch (error) {
-      this.#letGo(place)
-      throw error
+    for (let tries = 1; ; tries++) {
+      const place = this.#obtain(path)
+      place.followers++
+      try {
+        await place.opened
+        const stop = await place.folder.listen(listener, name)
+        return this.#following(place, stop)
+      } catch (error) {
+        this.#letGo(place)
+        // Another one has its place: that one, then.
+        if (!place.folder.isLost || tries === MOST_TRIES) throw error
+      }
     }
+  }
+
+  #following(place: Opened, stop: Disposable): Following {
+    const { folder } = place
     let isOver = false
     return {
       entries: folder.entries,
@@ -156,7 +166,8 @@ export class Folders implements Disposable {
     if (known?.folder.isStale) known.folder.lose()
     if (known && !known.folder.isLost) return known
     const folder: Folder = new Folder(path, () => this.#onHeard(folder))
-    const made: Opened = { folder, opened: this.#turns(() => this.#openFolder(folder)), followers: 0 }
+    const opened = this.#turns(() => this.#openFolder(folder))
+    const made: Opened = { folder, opened, followers: 0 }
     // Who waits for it is told; nobody may be.
     made.opened.catch(() => undefined)
     this.#open.set(path, made)
@@ -173,14 +184,30 @@ export class Folders implements Disposable {
   }
 
   async #openFolder(folder: Folder): Promise<void> {
-    await folder.identify()
-    const disk = await this.#diskOf(folder)
-    folder.isFar = disk.silent !== undefined
-    if (this.#options.mode === 'poll') this.#unheard.set(folder, 'poll')
-    else await this.#hear(folder)
+    // chokidar gives a second watch of a path the events of the first, which may be those of a folder that was there.
+    const former = this.#opening.get(folder.path)
+    const opened = Promise.resolve(former).then(() => this.#identify(folder))
+    const settled = opened.catch(() => undefined)
+    this.#opening.set(folder.path, settled)
+    const disk = await opened.finally(() => {
+      if (this.#opening.get(folder.path) === settled) this.#opening.delete(folder.path)
+    })
     if (disk.silent && this.#options.mode === 'auto') this.#tellSilent(folder, disk.silent)
     if (this.#isPolled(folder)) this.#startLooking()
     this.#slow.start()
+  }
+
+  /** Finds out which folder it is, and hears that one's events. */
+  async #identify(folder: Folder): Promise<Disk> {
+    for (let tries = 1; ; tries++) {
+      await folder.identify()
+      const disk = await this.#diskOf(folder)
+      folder.isFar = disk.silent !== undefined
+      if (this.#options.mode === 'poll') this.#unheard.set(folder, 'poll')
+      else await this.#hear(folder)
+      if (!folder.isStale || tries === MOST_TRIES) return disk
+      folder.hearNoMore()
+    }
   }
 
   #startLooking(): void {

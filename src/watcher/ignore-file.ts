@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { join, relative, sep } from 'node:path'
 
 /** What a .dockerignore says about the paths below its folder. Paths have `/` and no leading `./`. */
-export interface IgnoreRules {
+interface IgnoreRules {
   ignores(path: string): boolean
   /** True when nothing below `path` can be kept. */
   skipsFolder(path: string): boolean

@@ -147,11 +147,13 @@ export class Place {
     if (this.#isClosed || !this.#ground.admit(this.#path)) return
     this.#real = real
     let following: Following | undefined
+    const state = { isLost: false }
     const listener = {
       onEntry: (name: string, now: Entry | undefined) => {
         if (following && this.#following === following) this.#onEntry(name, now)
       },
       onLost: () => {
+        state.isLost = true
         if (following && this.#following === following) this.recheck()
       },
     }
@@ -171,6 +173,9 @@ export class Place {
       return
     }
     this.#following = following
+    if (state.isLost) this.recheck()
+    // Once more: something of it may have gone before it was watched.
+    if (isNews) this.#ground.tell(this.#path, false)
     const below: Promise<void>[] = []
     for (const [name, entry] of following.entries) {
       if (isNoise(name)) continue

@@ -22,7 +22,7 @@ import { makeFolder } from '../support/folder.ts'
 import type { FileSketch, TestFolder } from '../support/folder.ts'
 import { until } from '../support/until.ts'
 
-export interface WatcherSetting {
+interface WatcherSetting {
   readonly log: Log
   readonly parseIgnoreFile: typeof parseDockerignore
 }
