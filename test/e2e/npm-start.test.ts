@@ -28,7 +28,13 @@ interface FunctionJson {
   readonly name: string
   readonly state: string
   readonly availableReplicas: number
-  readonly problem?: { readonly code: string; readonly message: string; readonly remedy: string }
+  readonly problem?: {
+    readonly code: string
+    readonly message: string
+    readonly remedy: string
+    readonly place?: object
+    readonly frame?: string
+  }
 }
 
 /** One story in the order of a developer's day: each test begins where the one before it ended. */
@@ -105,7 +111,7 @@ describeDocker('the sample application under npm start', () => {
     const seen = dev.screen.length
     await edit(file('m-notice/handler.js'), 'Your parcel is on its way', PARCEL)
     await untilPasses(async () => expect(await notices()).toContain(PARCEL))
-    await dev.shows(/↻ m-notice {2}handler\.js {2}rebuilt in /, { after: seen })
+    await dev.shows(/↻ m-notice {2}handler\.js {2}swapped in /, { after: seen })
   })
 
   test('a handler that is no JavaScript leaves the old one answering, and is shown with file and line', async () => {
@@ -118,7 +124,11 @@ describeDocker('the sample application under npm start', () => {
 
     const listed = await functionOf('m-notice')
     expect(listed).toMatchObject({ state: 'failing', availableReplicas: 1 })
-    expect(listed.problem?.message).toMatch(/handler\.js:\d+/)
+    expect(listed.problem?.place).toMatchObject({
+      file: 'm-notice/handler.js',
+      line: expect.any(Number) as number,
+    })
+    expect(listed.problem?.frame).toContain('const notices = [[[')
     expect(listed.problem?.message).toContain('SyntaxError')
     expect(listed.problem?.remedy).not.toBe('')
 
@@ -130,7 +140,7 @@ describeDocker('the sample application under npm start', () => {
 
     const broken = dev.screen.length
     await writeFile(file('m-notice/handler.js'), good)
-    await dev.shows(/✓ m-notice {2}builds again/, { after: broken })
+    await dev.shows(/✓ m-notice {2}what answers is what is saved again/, { after: broken })
     await untilPasses(async () => {
       const { state, problem } = await functionOf('m-notice')
       expect({ state, problem }).toEqual({ state: 'ready', problem: undefined })
@@ -143,7 +153,10 @@ describeDocker('the sample application under npm start', () => {
     const seen = dev.screen.length
     await edit(file('mobile-auth/index.js'), 'a valid token is needed', 'who are you?')
     for (const name of ['m-notice', 'm-search'])
-      await dev.shows(new RegExp(`↻ ${name} {2}.* {2}rebuilt in `), { after: seen, limitMs: 100_000 })
+      await dev.shows(new RegExp(`↻ ${name} {2}.* {2}(swapped|rebuilt) in `), {
+        after: seen,
+        limitMs: 100_000,
+      })
     expect(await (await fetch(`${url}/function/m-notice`)).text()).toContain('who are you?')
     expect(await search()).toMatchObject({ user: 'demo', pinyin: 'zhong wen' })
   })
