@@ -251,7 +251,7 @@ export class AsyncCalls implements AsyncDisposable {
         message: `call ${id} has ended already: ${last.state}`,
         remedy:
           last.state === 'dead'
-            ? `Purge the dead letter: faasdock queue purge --call ${id}`
+            ? `Purge the dead letter: faasdock queue purge ${id}`
             : 'There is nothing left to cancel.',
       })
     }

@@ -41,17 +41,16 @@ export const calls = defineCommand<Flags>({
       else for (const line of describeCall(call)) print.line(line)
       return 0
     }
-    // Newest last where more are to come.
     const limit = String(flags.limit ?? 20)
-    const listed = (await client.read('/system/calls', { ...query, limit })) as WireCall[]
     if (!flags.follow) {
+      const listed = (await client.read('/system/calls', { ...query, limit })) as WireCall[]
       if (print.json) print.value(listed)
       else if (listed.length === 0) print.note('no calls')
       else for (const line of tableLines(HEAD, listed.map(row))) print.line(line)
       return 0
     }
-    for (const call of listed.reverse()) show(context, call)
-    for await (const call of client.follow('/system/calls', { ...query, follow: '1' })) {
+    // Newest last, where more are to come.
+    for await (const call of client.follow('/system/calls', { ...query, limit, follow: '1' })) {
       const one = call as WireCall
       if (flags.state === undefined || flags.state.split(',').includes(one.state)) show(context, one)
     }

@@ -44,7 +44,8 @@ export function queueRoutes(router: Router, calls: AsyncCalls, stopping: AbortSi
     const query = readCallQuery(ctx)
     if (queryValue(ctx, 'follow') === '1') {
       ctx.type = 'application/x-ndjson'
-      ctx.body = follow(ctx, calls, stopping)
+      const past = queryValue(ctx, 'limit') === undefined ? [] : calls.book.list(query).toReversed()
+      ctx.body = follow(ctx, calls, stopping, past)
       ctx.flushHeaders()
       return
     }
@@ -209,9 +210,15 @@ function readCallQuery(ctx: Context): Parameters<AsyncCalls['book']['list']>[0] 
   }
 }
 
-/** Every note that is made from now on, as a line of JSON. */
-function follow(ctx: Context, calls: AsyncCalls, stopping: AbortSignal): PassThrough {
+/** What is known already, then every note that is made from now on, as lines of JSON: nothing is missed between. */
+function follow(
+  ctx: Context,
+  calls: AsyncCalls,
+  stopping: AbortSignal,
+  past: readonly CallRecord[],
+): PassThrough {
   const stream = new PassThrough()
+  for (const record of past) stream.write(`${JSON.stringify(writeCall(record))}\n`)
   const ref = refIn(ctx)
   const name = ref && formatRef(ref)
   const id = queryValue(ctx, 'id')
