@@ -186,8 +186,8 @@ export class Folder {
     const before = this.#entries.get(name)
     const now = entryAt(join(this.path, name))
     this.#keep(name, now)
-    // Came and went before anybody could look.
-    if (!before && !now) return
+    // The folder's own again. Of anything else that came and went who listens may have seen it by himself.
+    if (!before && !now && name === basename(this.path)) return
     this.#tell(name)
   }
 

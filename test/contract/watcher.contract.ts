@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { closeSync, existsSync, openSync, unlinkSync } from 'node:fs'
 import {
   chmod,
   mkdir,
@@ -28,6 +28,8 @@ interface WatcherSetting {
 }
 
 export interface WatcherUnderTest {
+  /** What nobody looked at is told, too. */
+  readonly isByEvents: boolean
   readonly make: (setting: WatcherSetting) => Watcher & { readonly counts: { readonly folders: number } }
 }
 
@@ -46,7 +48,7 @@ interface Scene extends AsyncDisposable {
 }
 
 /** What every Watcher promises (core/watcher.ts), on the disk of this machine. */
-export function watcherContract({ make }: WatcherUnderTest): void {
+export function watcherContract({ make, isByEvents }: WatcherUnderTest): void {
   async function watching(
     paths: readonly string[],
     files: Readonly<Record<string, FileSketch>> = {},
@@ -168,6 +170,16 @@ export function watcherContract({ make }: WatcherUnderTest): void {
     await until(() => scene.told.includes('fn/handler.js'))
     await scene.settles()
     expect(new Set(scene.told)).toEqual(new Set(['fn/handler.js', 'probe']))
+  })
+
+  test('a file that comes and goes before anybody could look is told as gone', async () => {
+    await using scene = await watching(['fn'])
+    await scene.settles()
+    const file = openSync(scene.path('fn/brief.js'), 'w')
+    closeSync(file)
+    unlinkSync(scene.path('fn/brief.js'))
+    await writeFile(scene.path('fn/handler.js'), 'two')
+    await scene.hears('fn/handler.js', ...(isByEvents ? ['-fn/brief.js'] : []))
   })
 
   test('sed -i is told as the file that it changed', async () => {
