@@ -87,9 +87,9 @@ export class Folders implements Disposable {
     this.#quick = new Rounds({ folders: polled, leastMs: 300, mostMs: 10_000, rest: 60 })
     this.#slow = new Rounds({
       folders: () => (options.mode === 'auto' ? all().filter((folder) => !this.#isPolled(folder)) : []),
-      leastMs: 3000,
+      leastMs: 5000,
       mostMs: 60_000,
-      rest: 400,
+      rest: 600,
       isNeeded: () => this.#open.size > 0,
       onRound: () => unattended(this.#hearAgain()),
       onFound: (folder) => unattended(this.#onFoundUntold(folder)),
