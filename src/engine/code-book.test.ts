@@ -60,3 +60,13 @@ test('a function that is removed is forgotten', () => {
   book.forget(ref)
   expect(book.get(ref, '1')).toBeUndefined()
 })
+
+test('what brings a revision is not forgotten when the same is wished for again before it answers', () => {
+  const book = new CodeBook()
+  book.want(ref, '1', over('a'), 'files')
+  book.want(ref, '1', over('a'))
+  expect(book.made(ref, '1', true)).toBe('files')
+  book.want(ref, '1', over('b'), 'swap')
+  book.want(ref, '1', over('c'))
+  expect(book.made(ref, '1', true)).toBeUndefined()
+})

@@ -23,11 +23,13 @@ export class CodeBook {
     return this.#entry(ref, revision)?.code
   }
 
-  /** The revision is to run this; `by` is told when it does. */
+  /** The revision is to run this; `by`, or what was to be told of the same code before, is told when it does. */
   want(ref: FunctionRef, revision: string, code: RevisionCode | undefined, by?: Rung): void {
     const key = formatRef(ref)
     const revisions = this.#functions.get(key) ?? new Map<string, Entry>()
-    revisions.set(revision, { code, good: revisions.get(revision)?.good, by })
+    const before = revisions.get(revision)
+    const isSame = before?.code?.wanted.hash === code?.wanted.hash
+    revisions.set(revision, { code, good: before?.good, by: by ?? (isSame ? before?.by : undefined) })
     this.#functions.set(key, revisions)
   }
 

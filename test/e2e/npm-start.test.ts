@@ -128,7 +128,7 @@ describeDocker('the sample application under npm start', () => {
       file: 'm-notice/handler.js',
       line: expect.any(Number) as number,
     })
-    expect(listed.problem?.frame).toContain('const notices = [[[')
+    expect(listed.problem?.frame).toMatch(/^> +\d+ \| /m)
     expect(listed.problem?.message).toContain('SyntaxError')
     expect(listed.problem?.remedy).not.toBe('')
 
