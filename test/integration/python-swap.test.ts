@@ -50,7 +50,12 @@ describeDocker('swap of a Python handler', () => {
   it('opens its debugger for those who have the token, if there is one', async () => {
     await using container = await startSwapping(image)
     const ask = async (method: string, body = '', headers = {}): Promise<unknown> => {
-      const answer = await container.call({ method, path: '/_/debugger', body, headers: { ...token, ...headers } })
+      const answer = await container.call({
+        method,
+        path: '/_/debugger',
+        body,
+        headers: { ...token, ...headers },
+      })
       return { status: answer.status, ...(JSON.parse(answer.body) as object) }
     }
     expect(await ask('GET')).toEqual({ status: 200, language: 'python' })
