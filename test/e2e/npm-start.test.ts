@@ -215,6 +215,9 @@ describeDocker('the sample application under npm start', () => {
   })
 
   test('a second start with nothing changed builds nothing, and npm passes one Ctrl-C as one', async () => {
+    // The session before ended right after a save: its image is built by whoever needs it first.
+    const built = await runProgram(['build', '-f', stack], { env: { TAG: tag } })
+    expect(built.code).toBe(0)
     dev = startProgram(['--', '-f', stack, '--data', dataDir, '--port', '0', '--json'], {
       env: { TAG: tag },
       // In bash: it gives its place, and the Ctrl-C, to the program.
