@@ -98,7 +98,7 @@ describeDocker('a save', () => {
   /** The type of an event, and of `function.ready` what brought it: short enough to be read in a failure. */
   const kindsOf = (kind: Kind): string[] =>
     of(kind).map((event) =>
-      'by' in event && event.by !== undefined ? `${event.type} ${event.by}` : event.type,
+      event.type === 'function.ready' ? `${event.type} ${event.by ?? ''}` : event.type,
     )
   const happens = (kind: Kind, type: string): Promise<void> =>
     untilPasses(() => expect(kindsOf(kind).join(', ')).toContain(type), { limitMs: 60_000 })
