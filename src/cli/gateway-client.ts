@@ -306,9 +306,9 @@ export class GatewayClient {
     secret: { name: string; namespace?: string | undefined; value?: Uint8Array },
   ): Promise<void> {
     const { name, namespace, value } = secret
-    // Both fields, as faas-cli sends them: `rawValue` is exact, `value` is for gateways that do not know it.
+    // Both fields, as faas-cli sends them: `rawValue` is exact, `value` is for gateways that do not know it (contract 1.10).
     const content = value && {
-      value: Buffer.from(value).toString('utf8'),
+      value: Buffer.from(value).toString('utf8').trim(),
       rawValue: Buffer.from(value).toString('base64'),
     }
     const json = { name, namespace, ...content }

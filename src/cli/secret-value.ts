@@ -25,7 +25,7 @@ export function trimOptions(): Option[] {
   return [
     flag(
       '--trim',
-      'take white space off both ends of the value (default: true; --trim=false keeps the bytes)',
+      'take white space off both ends of the value (default: not of files, whose bytes are kept; --trim=false: never)',
     ),
     flag('--no-trim').hideHelp(),
   ]
@@ -37,7 +37,7 @@ export async function readSecretValue({ io, print }: Context, flags: SecretFlags
     '--from-literal': flags.fromLiteral !== undefined,
     '--from-file': flags.fromFile !== undefined,
   })
-  return keepOrTrim(await read(), flags, 'the secret')
+  return keepOrTrim(await read(), flags.trim ?? flags.fromFile === undefined, 'the secret')
 
   async function read(): Promise<Uint8Array> {
     if (flags.fromLiteral !== undefined) return Buffer.from(flags.fromLiteral)
@@ -47,13 +47,12 @@ export async function readSecretValue({ io, print }: Context, flags: SecretFlags
   }
 }
 
-/** The bytes of a value, without white space at both ends unless `--trim=false`. BAD_USAGE when nothing is left. */
-export function keepOrTrim(
-  value: Uint8Array,
-  { trim: wanted }: { trim?: boolean },
-  what: string,
-): Uint8Array {
-  const kept = wanted === false ? value : trim(value)
+/**
+ * The bytes of a value, or what is left of them without white space at both ends; BAD_USAGE when that is nothing. Files
+ * keep theirs unless somebody asks: that is what faas-cli's `rawValue` holds, whatever its `--trim` says (contract 1.10).
+ */
+export function keepOrTrim(value: Uint8Array, trims: boolean, what: string): Uint8Array {
+  const kept = trims ? trim(value) : value
   if (kept.byteLength > 0) return kept
   throw new FaasError('BAD_USAGE', {
     message: `the value of ${what} is empty`,

@@ -10,11 +10,11 @@ export interface FunctionRef {
   readonly namespace: string
 }
 
+/** What may be asked for (contract 1.3); the engine gives memory and cpu, and the others are for clusters that have them. */
+export const RESOURCES = ['memory', 'cpu', 'nvidia.com/gpu', 'amd.com/gpu', 'intel.com/gpu'] as const
+
 /** Kubernetes quantities, exactly as the deployer wrote them. `core/quantity.ts` reads them. */
-export interface Resources {
-  readonly memory?: string
-  readonly cpu?: string
-}
+export type Resources = Readonly<Partial<Record<(typeof RESOURCES)[number], string>>>
 
 /** What a user deploys. An absent field was not given; it is never an empty object (contract 0, item 8). */
 export interface FunctionSpec extends FunctionRef {

@@ -134,7 +134,8 @@ describe('logins that credential helpers keep', () => {
   test('of Docker’s default registry are found under the odd name that it has there', async () => {
     const odd = 'https://index.example/v1/'
     await using listed = await home({ credsStore: 'keys' }, { keys: helper(odd, 'me', 'pass') })
-    expect(await listed.config.loginFor('me/app')).toMatchObject({ username: 'me', serveraddress: odd })
+    for (const image of ['me/app', 'docker.io/me/app', 'docker.io/library/node:20'])
+      expect(await listed.config.loginFor(image)).toMatchObject({ username: 'me', serveraddress: odd })
     await using named = await home(
       { auths: { [odd]: {} }, credsStore: 'keys' },
       { keys: helper(odd, 'me', 'pass') },

@@ -33,6 +33,8 @@ type ConfigFile = z.infer<typeof configSchema>
 
 /** Docker has always kept its default registry's sign-in under its index's version 1 address. */
 const DEFAULT_REGISTRY = /^(https?:\/\/)?index\..*\/v1\/?$/
+/** Its names in images that do name it. */
+const DEFAULT_HOST = /^((index|registry-1)\.)?docker\.io$/
 
 /**
  * Reads the user's Docker config file (`DOCKER_CONFIG`, else `.docker` at home). A file that is missing or cannot be
@@ -91,7 +93,7 @@ function makeConfig({ auths = {}, credsStore, credHelpers = {} }: ConfigFile, en
 /** The registry that an image comes from; undefined for Docker's default one, which image names leave out. */
 export function hostOf(image: string): string | undefined {
   const first = image.includes('/') ? image.slice(0, image.indexOf('/')) : ''
-  return /[.:]|^localhost$/.test(first) ? first : undefined
+  return /[.:]|^localhost$/.test(first) && !DEFAULT_HOST.test(first) ? first : undefined
 }
 
 /** The one of a configuration's names that means the registry of `image`. */

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { FaasError } from '../core/errors.ts'
-import { DEFAULT_NAMESPACE } from '../core/function.ts'
-import type { FunctionSpec, FunctionStatus } from '../core/function.ts'
+import { DEFAULT_NAMESPACE, RESOURCES } from '../core/function.ts'
+import type { FunctionSpec, FunctionStatus, Resources } from '../core/function.ts'
 import type { LogLine, Usage } from '../core/provider.ts'
 import type { Namespace } from '../core/registry.ts'
 import type { Alert } from '../engine/alerts.ts'
@@ -12,7 +12,8 @@ const text = z.string()
 /** Clients send null, {} and [] for "not given"; all mean absent (contract 0, item 8). */
 const textMap = z.record(text, text).nullish()
 const textList = z.array(text).nullish()
-const resources = z.object({ memory: text.nullish(), cpu: text.nullish() }).nullish()
+/** Names that we do not know are passed over. */
+const resources = z.object(Object.fromEntries(RESOURCES.map((name) => [name, text.nullish()]))).nullish()
 
 const deployment = z.object({
   service: text.min(1),
@@ -51,9 +52,9 @@ export function readDeployment(body: unknown): FunctionSpec {
   }
 }
 
-function readResources(given: z.infer<typeof resources>): { memory?: string; cpu?: string } | undefined {
-  if (!given?.memory && !given?.cpu) return undefined
-  return { ...(given.memory && { memory: given.memory }), ...(given.cpu && { cpu: given.cpu }) }
+function readResources(given: z.infer<typeof resources>): Resources | undefined {
+  const named = Object.entries(given ?? {}).filter(([, amount]) => amount)
+  return named.length === 0 ? undefined : (Object.fromEntries(named) as Resources)
 }
 
 const deletion = z.object({ functionName: text.min(1), namespace: text.nullish() })
@@ -80,18 +81,37 @@ const secret = z.object({
   name: text.min(1),
   namespace: text.nullish(),
   value: text.nullish(),
-  rawValue: z.base64().nullish(),
+  // Wrapped as the base64 program does it is base64 to Go's decoder.
+  rawValue: text
+    .transform((given) => given.replace(/[\r\n]/g, ''))
+    .pipe(z.base64())
+    .nullish(),
 })
 
-/** Body of /system/secrets. `rawValue` wins, byte for byte (contract 0, item 20). */
+/** Body of DELETE /system/secrets, and what the others have in common with it. */
+export function readSecretName(body: unknown): { name: string; namespace: string | undefined } {
+  const { name, namespace } = parse(secret, body)
+  return { name, namespace: namespace || undefined }
+}
+
+/** Body of POST and PUT /system/secrets. `rawValue` wins, byte for byte (contract 0, item 20). */
 export function readSecret(body: unknown): {
   name: string
   namespace: string | undefined
   value: Uint8Array
 } {
   const { name, namespace, value, rawValue } = parse(secret, body)
+  // A mistyped field must not empty a secret that functions use.
+  if (value == null && rawValue == null) throw noValue(name)
   const bytes = rawValue ? Buffer.from(rawValue, 'base64') : Buffer.from(value ?? '')
   return { name, namespace: namespace || undefined, value: bytes }
+}
+
+function noValue(name: string): FaasError {
+  return new FaasError('BAD_REQUEST', {
+    message: `the secret ${JSON.stringify(name)} comes with neither "value" nor "rawValue"`,
+    remedy: 'Send the value as text in "value", or its bytes as base64 in "rawValue".',
+  })
 }
 
 const namespaceBody = z.object({ name: text.min(1), labels: textMap, annotations: textMap })

@@ -167,10 +167,8 @@ test('secrets of a folder are created or changed, and what cannot be one is name
   for (const [name, value] of Object.entries({ one: ' 1\n', two: '2', '.gitkeep': '' }))
     await writeFile(join(at.cwd, '.secrets', name), value)
   await at.ok(['secret', 'create', 'two', '--from-literal', 'old'])
-  expect(await at.ok(['secret', 'apply'])).toBe('created secret one\nchanged secret two\n')
-  expect(await at.ok(['secret', 'apply', '.secrets', '--trim=false'])).toBe(
-    'changed secret one\nchanged secret two\n',
-  )
+  expect(await at.ok(['secret', 'apply', '--trim'])).toBe('created secret one\nchanged secret two\n')
+  expect(await at.ok(['secret', 'apply', '.secrets'])).toBe('changed secret one\nchanged secret two\n')
   const values = async (): Promise<string[]> => {
     const files = await readdir(join(at.data, 'secrets'), { recursive: true, withFileTypes: true })
     return Promise.all(

@@ -236,6 +236,22 @@ const TABLES: Readonly<Record<string, readonly Row[]>> = {
   ],
   '1.10 secrets': [
     { title: 'the list', request: ['GET', '/system/secrets'], status: 200, body: /^\[/ },
+    {
+      title: 'a new one without a value',
+      request: ['POST', '/system/secrets', { name: 'novalue' }],
+      status: 400,
+      body: /novalue.*"value"/s,
+    },
+    {
+      title: 'a change whose value is mistyped',
+      request: ['PUT', '/system/secrets', { name: 'novalue', vaule: 'x' }],
+      status: 400,
+    },
+    {
+      title: 'base64 in lines, as the base64 program writes it',
+      request: ['PUT', '/system/secrets', { name: 'nobody-made-it', rawValue: 'dg==\n' }],
+      status: 404,
+    },
     { title: 'no name', request: ['POST', '/system/secrets', { value: 'x' }], status: 400, body: /name/ },
     {
       title: 'a name that climbs',
@@ -400,7 +416,7 @@ describeParity('the gateway API', (platform) => {
       envVars: { WORD: 'a=b=c' },
       labels: { a: '1' },
       annotations: { topic: 'x,y' },
-      limits: { memory: '128Mi', cpu: '500m' },
+      limits: { memory: '128Mi', cpu: '500m', 'nvidia.com/gpu': '1' },
       requests: { memory: '64Mi', cpu: '0.1' },
       readOnlyRootFilesystem: true,
     }

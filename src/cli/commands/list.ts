@@ -31,12 +31,12 @@ export const list = defineCommand<Flags>({
     else if (flags.quiet) for (const { name } of functions) print.line(name)
     else if (functions.length === 0)
       print.note(`no functions at ${client.url}; deploy some with "faasdock up"`)
-    else
-      for (const line of tableLines(
-        HEAD,
-        functions.map((fn) => row(fn, print.verbose)),
-      ))
-        print.line(line)
+    else {
+      const rows = functions.map((fn) => row(fn, print.verbose))
+      for (const line of tableLines(HEAD, rows)) print.line(line)
+      for (const { name, problem } of functions)
+        if (problem) print.note(`${name}: ${problem.code}: ${problem.message.split('\n', 1)[0] ?? ''}`)
+    }
     return 0
 
     function row(fn: WireFunction, full: boolean): string[] {

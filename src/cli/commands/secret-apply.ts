@@ -32,7 +32,11 @@ export const secretApply = defineCommand<Flags>({
     const outcomes = []
     for (const name of names) {
       const outcome = await settle(name, context.signal, async () => {
-        const value = keepOrTrim(await readFile(join(folder, name)), flags, `${name} in ${folder}`)
+        const value = keepOrTrim(
+          await readFile(join(folder, name)),
+          flags.trim === true,
+          `${name} in ${folder}`,
+        )
         const secret = { name: checkSecretName(name), namespace, value }
         return { name, done: await put(secret) }
       })

@@ -1,5 +1,6 @@
 import { PassThrough } from 'node:stream'
 import type Router from '@koa/router'
+import { FaasError } from '../../core/errors.ts'
 import type { Provider } from '../../core/provider.ts'
 import type { Events } from '../../engine/events.ts'
 import { answerEmpty, answerJson, queryValue } from '../body.ts'
@@ -44,17 +45,14 @@ export function platformRoutes(router: Router, parts: PlatformParts, stopping: A
   logRoutes(router, provider, stopping)
 
   router.get('/system/events', (ctx) => {
-    const since = queryValue(ctx, 'since')
+    const since = readSince(queryValue(ctx, 'since'))
     const stream = new PassThrough()
-    const watch = events.watch(
-      (event) => {
-        if (stream.writableEnded) return
-        stream.write(`${JSON.stringify(event)}\n`)
-        // A reader that does not read may come again with `since`; it must not fill our memory.
-        if (stream.writableLength + stream.readableLength > MAX_UNREAD_BYTES) stream.end()
-      },
-      since === undefined ? undefined : Number(since),
-    )
+    const watch = events.watch((event) => {
+      if (stream.writableEnded) return
+      stream.write(`${JSON.stringify(event)}\n`)
+      // A reader that does not read may come again with `since`; it must not fill our memory.
+      if (stream.writableLength + stream.readableLength > MAX_UNREAD_BYTES) stream.end()
+    }, since)
     const end = (): void => void stream.end()
     stopping.addEventListener('abort', end, { once: true })
     ctx.res.once('close', () => {
@@ -64,5 +62,15 @@ export function platformRoutes(router: Router, parts: PlatformParts, stopping: A
     ctx.type = 'application/x-ndjson'
     ctx.body = stream
     ctx.flushHeaders()
+  })
+}
+
+/** BAD_REQUEST when it is no number. */
+function readSince(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined
+  if (/^\d{1,15}$/.test(text)) return Number(text)
+  throw new FaasError('BAD_REQUEST', {
+    message: `since is ${JSON.stringify(text)}`,
+    remedy: 'Give the seq of the last event that was seen: a whole number.',
   })
 }

@@ -7,7 +7,7 @@ import { noNamespace } from '../../engine/functions.ts'
 import type { SecretDelivery } from '../../engine/secret-delivery.ts'
 import { answerEmpty, answerJson, queryValue, readJson } from '../body.ts'
 import { answerFailure } from '../middleware/errors.ts'
-import { readSecret } from '../wire.ts'
+import { readSecret, readSecretName } from '../wire.ts'
 
 /**
  * /system/secrets (contract 1.10). Values go in and never come out. A value is answered for once the replicas that have
@@ -58,7 +58,7 @@ export function secretRoutes(router: Router, registry: Registry, delivery: Secre
   })
 
   router.delete('/system/secrets', async (ctx) => {
-    const { name, namespace: given } = readSecret(await readJson(ctx))
+    const { name, namespace: given } = readSecretName(await readJson(ctx))
     const namespace = namespaceOf(ctx, given)
     if (secrets.delete(namespace, name)) answerEmpty(ctx, 202)
     else answerFailure(ctx, noSecret(name, namespace), 404)
