@@ -993,10 +993,9 @@ function drain(signal) {
   removeLock()
   log(`${signal}: ${calls.size} calls in flight are finished first`)
   server.close()
-  if (calls.size === 0) {
-    leave()
-    return
-  }
+  hasLastWords = process.listenerCount(signal) > 1
+  if (hasLastWords) holdExit()
+  if (calls.size === 0) leave()
   const busy = new Set()
   calls.forEach((call) => {
     busy.add(call.req.socket)
@@ -1010,13 +1009,38 @@ function drain(signal) {
 }
 
 let leaving = false
+/** The handler has listeners of its own for the signal; they run right after drain(). */
+let hasLastWords = false
+let exitAsked = false
+/** Milliseconds that such listeners have for what they begin, once no call is in flight. */
+const lastWordsLimit = 5000
+
+/** A listener for the end that calls process.exit ends the process as soon as the calls in flight are answered. */
+function holdExit() {
+  const exit = process.exit
+  process.exit = function (code) {
+    if (calls.size === 0 || leaving) return exit.apply(process, arguments)
+    if (code !== undefined) process.exitCode = code
+    exitAsked = true
+  }
+  // Also for those who wrote `import { exit } from 'process'`.
+  const { syncBuiltinESMExports } = require('module')
+  if (syncBuiltinESMExports) syncBuiltinESMExports()
+}
 
 function leave(why) {
   if (leaving) return
   if (why !== undefined) log(why)
   leaving = true
   flushLog()
-  exitProcess(0)
+  if (!hasLastWords || exitAsked || why !== undefined) exitProcess(process.exitCode || 0)
+  // Nothing of ours keeps the process from here on: it ends with what the listeners have begun.
+  sockets.forEach((socket) => socket.destroySoon())
+  const overdue = () => {
+    log(`the handler's own listeners for the end are not done after ${lastWordsLimit / 1000} s`)
+    exitProcess(process.exitCode || 0)
+  }
+  setTimeout(overdue, lastWordsLimit).unref()
 }
 
 /** The handler ended the process, or an error nobody caught did: callers get an answer, not a closed connection. */
@@ -1050,6 +1074,8 @@ function start(handler) {
     bareStderr(`${stamp()} cannot listen on port ${settings.port}: ${error.message}\n`)
     exitProcess(1)
   })
+  // It was told to end while the handler was loading.
+  if (draining) return
   server.listen(settings.port, () => {
     writeLock()
     log(`listening on port ${settings.port}, Node ${process.versions.node}`)
