@@ -10,10 +10,13 @@ const http = require('http')
 const fs = require('fs')
 const path = require('path')
 const { findHandler, loadHandler, hintFor } = require('./load')
+// Here and not where a time limit asks for it: by then there may be no file descriptor left to read it with.
+const debuggerRoute = require('./debugger')
 
 const env = process.env
+const nodeMajor = Number(process.versions.node.split('.')[0])
 /** From Node 22 the official wrapper is Express 5, which changed bodies, queries, numbers, methods and throws. */
-const express5 = Number(process.versions.node.split('.')[0]) >= 22
+const express5 = nodeMajor >= 22
 const handlerFolder = path.join(__dirname, 'function')
 /** Ends the process whoever's code is running; swap.js has a say in what handlers call. */
 const exitProcess = process.exit.bind(process)
@@ -98,6 +101,9 @@ const durationUnits = { ns: 1e-6, us: 1e-3, µs: 1e-3, μs: 1e-3, ms: 1, s: 1000
 const durationPart = '(\\d+(?:\\.\\d*)?|\\.\\d+)(ns|us|µs|μs|ms|s|m|h)'
 const wholeDuration = new RegExp(`^\\+?(?:${durationPart})+$`)
 
+/** What a timer takes, 24 days: a longer one would fire at once. */
+const longest = 2147483647
+
 /** Milliseconds of a Go duration (`1m30s`), undefined when it is none. */
 function goDuration(text) {
   if (text === '0') return 0
@@ -107,14 +113,14 @@ function goDuration(text) {
     total += Number(amount) * durationUnits[unit]
     return ''
   })
-  return total
+  return Math.min(total, longest)
 }
 
 /** A time limit from the environment in milliseconds: a Go duration or whole seconds. 0 means no limit. */
 function timeLimit(name, fallback) {
   const text = env[name]
   if (text === undefined || text === '') return { ms: goDuration(fallback), text: fallback }
-  const ms = /^\d+$/.test(text) ? Number(text) * 1000 : goDuration(text)
+  const ms = /^\d+$/.test(text) ? Math.min(Number(text) * 1000, longest) : goDuration(text)
   if (ms !== undefined) return { ms, text: /^\d+$/.test(text) ? text + 's' : text }
   log(`${name}=${text} is no duration such as 10s, 1m30s or whole seconds; ${fallback} is used`)
   return { ms: goDuration(fallback), text: fallback }
@@ -377,8 +383,11 @@ function inflated(req) {
   return req.pipe(make[encoding]())
 }
 
-/** Somebody may be at a breakpoint: what ran out meanwhile did not run out for the function. */
-const isDebugged = () => require('./debugger').isOpen()
+/**
+ * Somebody may be at a breakpoint: what ran out meanwhile did not run out for the function. Only where code is swapped,
+ * which is where functions are developed: a NODE_OPTIONS=--inspect elsewhere takes no limit away.
+ */
+const isDebugged = () => swap !== undefined && debuggerRoute.isOpen()
 
 function sayTooSlow(call) {
   call.res.setHeader('Connection', 'close')
@@ -761,7 +770,7 @@ function serve(req, res) {
   if (atLimit()) {
     count(req.method, 429, 0)
     res.writeHead(429, { 'Content-Type': 'text/plain', 'X-OpenFaaS-Internal': 'faas-middleware' })
-    res.end(`Concurrent request limit exceeded. Max concurrent requests: ${settings.maxInflight}`)
+    res.end(`Concurrent request limit exceeded. Max concurrent requests: ${settings.maxInflight}\n`)
     return
   }
   const call = new Call(req, res)
@@ -875,7 +884,7 @@ function onRequest(req, res) {
     return
   }
   if (pathname === '/_/debugger' && swap !== undefined && swap.knows(req)) {
-    require('./debugger').answer(req, res)
+    debuggerRoute.answer(req, res)
     return
   }
   if (pathname !== '/_/ready') {
@@ -971,11 +980,16 @@ function failedToLoad(error) {
     })
 }
 
-const server = http.createServer(onRequest)
+/**
+ * read_timeout also bounds the head of a request, from Node 18: an older Node counts the idle time of a kept-alive
+ * connection as well. How often Node looks is a tenth of it, within these bounds.
+ */
+const checkEvery = Math.min(Math.max(Math.ceil(settings.readTimeout.ms / 10), 50), 5000)
+const server = http.createServer({ connectionsCheckingInterval: checkEvery }, onRequest)
 // A replica may be paused and woken: a keep-alive limit would run out meanwhile, and close the very connection that
 // the waking call comes in on. The gateway ends its idle connections itself.
 server.keepAliveTimeout = 0
-server.headersTimeout = 0
+server.headersTimeout = nodeMajor >= 18 ? Math.ceil(settings.readTimeout.ms) : 0
 server.requestTimeout = 0
 server.timeout = 0
 
@@ -1084,6 +1098,11 @@ function start(handler) {
 }
 
 try {
+  if (flag('jwt_auth', false)) {
+    log('jwt_auth is not supported here, and a function that should be protected must not run without it')
+    flushLog()
+    exitProcess(1)
+  }
   const found = findHandler(handlerFolder)
   const load = () => loadHandler(found)
   const loaded = swap === undefined ? load() : swap.first(load, found)

@@ -8,6 +8,7 @@ const Module = require('module')
 const { performance } = require('perf_hooks')
 const { pathToFileURL } = require('url')
 const { types } = require('util')
+const debuggerRoute = require('./debugger')
 const generations = require('./generations')
 const { findHandler, isCopy, listSources, loadHandler } = require('./load')
 
@@ -121,7 +122,7 @@ function createSwap(parts) {
       next.fail = reject
       const tooLong = () => {
         // A breakpoint at the top of a module takes as long as somebody looks at it.
-        if (require('./debugger').isOpen()) {
+        if (debuggerRoute.isOpen()) {
           limit = setTimeout(tooLong, loadLimit)
           return
         }

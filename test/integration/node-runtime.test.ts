@@ -77,7 +77,7 @@ describe('watchdog', () => {
     const second = await runtime.call()
     expect(second).toMatchObject({
       status: 429,
-      body: 'Concurrent request limit exceeded. Max concurrent requests: 1',
+      body: 'Concurrent request limit exceeded. Max concurrent requests: 1\n',
     })
     expect(second.headers).toMatchObject({
       'content-type': 'text/plain',
@@ -87,6 +87,17 @@ describe('watchdog', () => {
     expect((await runtime.call({ path: '/_/health' })).status).toBe(200)
     runtime.child.kill('SIGKILL')
     await expect(first).rejects.toThrow()
+  })
+
+  it.each(['true', '1'])('does not run unprotected where protection is asked for (%s)', async (jwt_auth) => {
+    await using runtime = await startRuntime(hello, { jwt_auth })
+    expect(await runtime.ended()).toBe(1)
+    expect(runtime.output()).toContain('jwt_auth is not supported here')
+  })
+
+  it('takes jwt_auth_local alone for nothing', async () => {
+    await using runtime = await startRuntime(hello, { jwt_auth: 'false', jwt_auth_local: 'true' })
+    expect((await runtime.call()).status).toBe(200)
   })
 
   it('takes calls again when the one in flight has ended', async () => {
@@ -119,6 +130,18 @@ describe('watchdog', () => {
     await using runtime = await startRuntime(never, { exec_timeout: '1', write_timeout: 'soon' })
     expect((await runtime.call()).body).toContain('exec_timeout of 1s')
     expect(runtime.output()).toContain('write_timeout=soon is no duration')
+  })
+
+  it('takes limits of months and of fractions of a millisecond', async () => {
+    const months = { read_timeout: '2000h', write_timeout: '9999999', exec_timeout: '2000h' }
+    const body = { method: 'POST', headers: { 'Content-Type': 'text/plain' }, body: 'x' }
+    for (const env of [months, { read_timeout: '1234.5ms' }]) {
+      await using runtime = await startRuntime(
+        { 'handler.js': `module.exports = () => new Promise((done) => setTimeout(done, 50, 'hello'))` },
+        env,
+      )
+      expect(await runtime.call(body)).toMatchObject({ status: 200, body: 'hello' })
+    }
   })
 
   it('lets X-Timeout shorten the limit of one call, not lengthen it', async () => {

@@ -1,10 +1,26 @@
 // What hangs on the Node that runs it: the end of the process, and limits that Node keeps itself, on every version.
+import { chmod } from 'node:fs/promises'
+import { connect } from 'node:net'
+import type { Socket } from 'node:net'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { makeFolder } from '../support/folder.ts'
 import { callAt, until } from './templates/call.ts'
 import { majors, nodeBinaries } from './templates/node-binaries.ts'
 import type { NodeBinaries } from './templates/node-binaries.ts'
 import { startRuntime, swapEnv } from './templates/node-process.ts'
 import type { RuntimeProcess } from './templates/node-process.ts'
+
+const hello = { 'handler.js': `module.exports = async () => 'hello'` }
+/** Takes every file descriptor for a second, and never answers that call. */
+const greedy = `const fs = require('fs')
+  module.exports = async (event) => {
+    if (event.path === '/fine') return 'fine'
+    const taken = []
+    try { for (;;) taken.push(fs.openSync('/dev/null')) } catch (error) { console.log(error.code) }
+    setTimeout(() => taken.forEach((one) => fs.closeSync(one)), 1000)
+    return new Promise(() => {})
+  }`
 
 let binaries: NodeBinaries
 beforeAll(async () => {
@@ -24,6 +40,58 @@ describe.each(majors)('node%i', (major) => {
       const node = binaries.paths.get(major)
       if (node === undefined) return skip(`no program of Node ${String(major)} that runs here`)
       await test(node)
+    })
+  }
+
+  onThisNode('answers 504 at the time limit where no file descriptor is left, and goes on', async (node) => {
+    await using folder = await makeFolder({ 'few-files': `#!/bin/sh\nulimit -n 64\nexec ${node} "$@"\n` })
+    const program = join(folder.path, 'few-files')
+    await chmod(program, 0o755)
+    await using runtime = await startRuntime(
+      { 'handler.js': greedy },
+      { exec_timeout: '200ms' },
+      { node: program },
+    )
+    expect(await runtime.call()).toMatchObject({ status: 504 })
+    expect(runtime.output()).toContain('EMFILE')
+    expect(
+      await until(
+        () => runtime.call({ path: '/fine' }),
+        ({ status }) => status === 200,
+      ),
+    ).toMatchObject({
+      body: 'fine',
+    })
+  })
+
+  onThisNode('holds exec_timeout while somebody debugs a process that swaps nothing', async (node) => {
+    const handler = { 'handler.js': 'module.exports = () => new Promise(() => {})' }
+    const env = { exec_timeout: '200ms', NODE_OPTIONS: '--inspect=127.0.0.1:0' }
+    await using runtime = await startRuntime(handler, env, { node })
+    expect(await runtime.call()).toMatchObject({ status: 504 })
+  })
+
+  if (major >= 18) {
+    onThisNode('bounds the head of a request by read_timeout, and no idle connection', async (node) => {
+      await using runtime = await startRuntime(hello, { read_timeout: '300ms' }, { node })
+      const kept = connect(runtime.port, '127.0.0.1')
+      const ask = async (socket: Socket, text: string): Promise<string> => {
+        const answer = new Promise<string>((resolve, reject) => {
+          socket.once('data', (chunk: Buffer) => resolve(chunk.toString()))
+          socket.once('close', () => reject(new Error('closed without an answer')))
+        })
+        socket.write(text)
+        return await answer
+      }
+      const whole = 'GET / HTTP/1.1\r\nHost: x\r\n\r\n'
+      expect(await ask(kept, whole)).toMatch(/^HTTP\/1.1 200/)
+      for (let i = 0; i < 2; i += 1) {
+        const slow = connect(runtime.port, '127.0.0.1')
+        expect(await ask(slow, 'GET / HTTP/1.1\r\nHost:')).toMatch(/^HTTP\/1.1 408/)
+        slow.destroy()
+      }
+      expect(await ask(kept, whole)).toMatch(/^HTTP\/1.1 200/)
+      kept.destroy()
     })
   }
 
