@@ -9,6 +9,7 @@ import { callAt, until } from './templates/call.ts'
 import { expectAnswer } from './templates/expect-answer.ts'
 import { build, docker, exitCode, removeAll, start, tag } from './templates/images.ts'
 import type { Container } from './templates/images.ts'
+import { swapEnv } from './templates/node-process.ts'
 import {
   pythonCallOf,
   pythonContract,
@@ -150,7 +151,7 @@ def handle(req):
     )
     const refused = await container.call({ path: '/next' })
     expect(refused.status).toBe(429)
-    expect(refused.body).toBe('Concurrent request limit exceeded. Max concurrent requests: 12')
+    expect(refused.body).toBe('Concurrent request limit exceeded. Max concurrent requests: 12\n')
     expect(refused.headers).toMatchObject({
       'content-type': 'text/plain',
       'x-openfaas-internal': 'faas-middleware',
@@ -275,6 +276,36 @@ def handle(event, context):
     expect(statuses.filter((status) => status !== 200 && status !== 429)).toEqual([])
     expect(statuses).toContain(200)
     expect(await container.call({ path: '/fine' })).toMatchObject({ status: 200 })
+  })
+
+  it('answers health while calls of paths like its own wait for the handler', async () => {
+    const waits = 'import threading\ndef handle(req):\n    threading.Event().wait(60)\n'
+    await build({ template: 'python3', handler: { 'handler.py': waits } }, tag('python-waits'))
+    const paths = ['/_/generation', '/_/debugger', '/_/ready']
+    const headers = [{}, { 'X-Faasdock-Token': 'wrong' }]
+    for (const env of [{ ready_path: '/wait' }, { ready_path: '/wait', ...swapEnv }]) {
+      await using container = await start(tag('python-waits'), { env: { write_timeout: '60s', ...env } })
+      const calls = paths.flatMap((path) =>
+        Array.from({ length: 20 }, (_, i) =>
+          container.call({ path, headers: headers[i % 2] ?? {} }).catch(() => undefined),
+        ),
+      )
+      await until(
+        () => metricsOf(container),
+        (text) => text.includes('http_requests_in_flight 60'),
+      )
+      expect(await container.call({ path: '/_/health' })).toMatchObject({ status: 200, body: 'OK' })
+      await docker('kill', '--signal', 'KILL', container.id)
+      await Promise.all(calls)
+    }
+  })
+
+  it('does not run unprotected where protection is asked for', async () => {
+    await using container = await start(image, { env: { jwt_auth: 'true' }, waitFor: 'none' })
+    expect(await exitCode(container)).toBe(1)
+    expect(await container.logs()).toContain('jwt_auth is not supported here')
+    await using harmless = await start(image, { env: { jwt_auth_local: 'true' } })
+    expect((await harmless.call({ path: '/fine' })).status).toBe(200)
   })
 
   it('answers 408 or closes where a request does not arrive within read_timeout', async () => {

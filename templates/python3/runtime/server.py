@@ -28,11 +28,8 @@ from .debugger import debugger
 from .generation import Generation
 from .log import PrefixedStream, log, write
 from .metrics import metrics_application
-from .settings import CONTRACT, HOME, READ_TIMEOUT, WRITE_TIMEOUT, flag, whole_number
+from .settings import CONTRACT, HOME, READ_TIMEOUT, READY_PATH, WRITE_TIMEOUT, flag, whole_number
 from .watchdog import Ended, Watchdog
-
-
-OWN_PATHS = ("/_/health", "/_/ready", "/_/generation", "/_/debugger")
 
 
 class GrowingDispatcher(ThreadedTaskDispatcher):
@@ -62,13 +59,23 @@ class GrowingDispatcher(ThreadedTaskDispatcher):
 class Lanes:
     """Health and swaps are answered while every thread for calls is busy."""
 
-    def __init__(self):
+    def __init__(self, swap):
+        self._swap = swap
         self._calls = GrowingDispatcher(256)
         self._own = GrowingDispatcher(16)
 
     def add_task(self, channel):
-        path = getattr(channel.requests[0], "path", None) if channel.requests else None
-        (self._own if path in OWN_PATHS else self._calls).add_task(channel)
+        is_own = bool(channel.requests) and self._is_own(channel.requests[0])
+        (self._own if is_own else self._calls).add_task(channel)
+
+    def _is_own(self, request):
+        """Whatever the handler may come to answer is none of ours: it could hold these threads."""
+        path = getattr(request, "path", None)
+        if path == "/_/ready":
+            return not READY_PATH
+        if path == "/_/health":
+            return True
+        return self._swap is not None and self._swap.knows(path, request.headers.get("X_FAASDOCK_TOKEN"))
 
     def shutdown(self, *args, **kwargs):
         return True
@@ -315,6 +322,10 @@ def serve():
     if flag("prefix_logs", True):
         sys.stdout = PrefixedStream(sys.stdout, "stdout")
         sys.stderr = PrefixedStream(sys.stderr, "stderr")
+    if flag("jwt_auth", False):
+        log("jwt_auth is not supported here, and a function that should be protected must not run without it")
+        flush()
+        belongings.end(1)
     watchdog = Watchdog(make_contract())
     answer_at_exit(watchdog)
     watchdog.generation, loader = first_load(token)
@@ -323,7 +334,7 @@ def serve():
 
         watchdog.swap = Swap(token, watchdog, loader)
     port = whole_number("port", 8080)
-    lanes = Lanes()
+    lanes = Lanes(watchdog.swap)
     sockets = {}
     try:
         server = create_server(

@@ -44,11 +44,15 @@ class Swap:
         self.hash = stored()[1]
 
     def is_asked(self, environ):
-        if environ["PATH_INFO"] not in PATHS or "HTTP_X_FAASDOCK_TOKEN" not in environ:
+        return self.knows(environ["PATH_INFO"], environ.get("HTTP_X_FAASDOCK_TOKEN"))
+
+    def knows(self, path, token):
+        """Whether a request is for one of our routes, by somebody who may know of them."""
+        if path not in PATHS or token is None:
             return False
         from hmac import compare_digest
 
-        return compare_digest(environ["HTTP_X_FAASDOCK_TOKEN"].encode("latin-1"), self._token)
+        return compare_digest(token.encode("latin-1"), self._token)
 
     def answer(self, environ):
         """Status and body of one of our own calls."""

@@ -181,7 +181,7 @@ class Call:
         self._generation = self._watchdog.enter()
         if self._generation is None:
             self._watchdog.metrics.count(self._method, 429, 0.0)
-            text = f"Concurrent request limit exceeded. Max concurrent requests: {MAX_INFLIGHT}"
+            text = f"Concurrent request limit exceeded. Max concurrent requests: {MAX_INFLIGHT}\n"
             start_response(
                 "429 Too Many Requests",
                 [("Content-Type", "text/plain"), ("X-OpenFaaS-Internal", "faas-middleware"), length_of(text.encode())],
