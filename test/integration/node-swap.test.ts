@@ -425,6 +425,7 @@ describe('/_/generation', () => {
     expect((await without.call({ path: '/_/generation', headers: known })).body).toBe(
       'handler GET /_/generation',
     )
+    expect((await without.call({ path: '/_/debugger', headers: known })).body).toBe('handler GET /_/debugger')
   })
 
   it('keeps the token from the handler and its children', async () => {

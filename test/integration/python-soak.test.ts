@@ -7,7 +7,7 @@ import { callAt } from './templates/call.ts'
 import { build, removeAll, start, tag } from './templates/images.ts'
 import type { Container } from './templates/images.ts'
 import { addressOf, residentKib, startSwapping } from './templates/python-container.ts'
-import { brokenHttp, HTTP_OR_NOTHING, keptCalls, soak, thirds } from './templates/soak.ts'
+import { brokenHttp, HTTP_OR_NOTHING, keptCalls, sayBytes, soak, thirds } from './templates/soak.ts'
 
 const quiet = ['--log-opt', 'max-size=5m', '--log-opt', 'max-file=1']
 
@@ -146,7 +146,7 @@ describeDocker('a Python function and bad callers', () => {
   it('answers what is no HTTP with HTTP or an end, and lives', async () => {
     await fc.assert(
       fc.asyncProperty(brokenHttp(), async (texts) => {
-        const answers = await Promise.all(texts.map((text) => say(text)))
+        const answers = await Promise.all(texts.map((text) => sayBytes({ host, port: 8080 }, text)))
         for (const answer of answers) expect(answer).toMatch(HTTP_OR_NOTHING)
       }),
       { numRuns: 100, interruptAfterTimeLimit: 45_000 },
@@ -166,20 +166,4 @@ describeDocker('a Python function and bad callers', () => {
     expect((await container.call()).status).toBe(200)
     expect(await container.logs()).not.toMatch(/Traceback/)
   })
-
-  /** What comes back for these bytes until either end closes. */
-  function say(text: string): Promise<string> {
-    return new Promise((resolve) => {
-      const socket = connect(8080, host)
-      let answer = ''
-      socket.setEncoding('latin1')
-      socket.setTimeout(150, () => socket.destroy())
-      socket.on('data', (chunk: string) => (answer += chunk))
-      socket.on('error', () => undefined)
-      socket.on('close', () => {
-        resolve(answer)
-      })
-      socket.write(text, 'latin1')
-    })
-  }
 })

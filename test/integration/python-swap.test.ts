@@ -81,6 +81,7 @@ describeDocker('swap of a Python handler', () => {
     expect((await container.call({ path: '/_/generation', method: 'POST', headers: token })).status).toBe(405)
     await using without = await start(image)
     expect((await without.call({ path: '/_/generation', headers: token })).body).toBe('one')
+    expect((await without.call({ path: '/_/debugger', headers: token })).body).toBe('one')
   })
 
   it('hides the token from the handler and its children', async () => {

@@ -2,6 +2,7 @@
 // image's watchdog instead of ours.
 import { connect } from 'node:net'
 import { join } from 'node:path'
+import fc from 'fast-check'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { ensureBaseImages } from '../../src/setup/base-images.ts'
 import { describeDocker, dockerAddress, dockerAvailable } from '../support/docker.ts'
@@ -22,6 +23,7 @@ import {
   unique,
 } from './templates/images.ts'
 import type { Container } from './templates/images.ts'
+import { brokenHttp, HTTP_OR_NOTHING, sayBytes } from './templates/soak.ts'
 
 const official = process.env['FAASDOCK_OFFICIAL_WATCHDOG']
 const watchdog: Record<string, string> = official === undefined ? {} : { WATCHDOG: official }
@@ -87,6 +89,21 @@ describeDocker('bash template', () => {
       () => container.logs(),
       (logs) => logs.includes('stderr: err'),
     )
+  })
+
+  it('answers what is no HTTP with HTTP or an end, and lives', async () => {
+    await using container = await start(image)
+    const at = { host: '127.0.0.1', port: container.port }
+    await fc.assert(
+      fc.asyncProperty(brokenHttp(), async (texts) => {
+        const answers = await Promise.all(texts.map((text) => sayBytes(at, text)))
+        for (const answer of answers) expect(answer).toMatch(HTTP_OR_NOTHING)
+      }),
+      { numRuns: 60, interruptAfterTimeLimit: 30_000 },
+    )
+    expect((await container.call({ path: '/_/health' })).status).toBe(200)
+    expect(await container.state('{{.RestartCount}} {{.State.Running}}')).toBe('0 true')
+    expect(await container.logs()).not.toMatch(/^panic:|http: panic/m)
   })
 
   it('has a lock, a limit of calls, and metrics', async () => {

@@ -3,6 +3,7 @@ import { cp, readFile } from 'node:fs/promises'
 import { request } from 'node:http'
 import { connect } from 'node:net'
 import { join } from 'node:path'
+import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { ensureBaseImages } from '../../src/setup/base-images.ts'
 import { describeDocker, dockerAddress, dockerAvailable } from '../support/docker.ts'
@@ -27,6 +28,7 @@ import {
 } from './templates/images.ts'
 import type { Container } from './templates/images.ts'
 import type { Expected } from './templates/node-contract.ts'
+import { brokenHttp, HTTP_OR_NOTHING, sayBytes } from './templates/soak.ts'
 
 /** A folder with the official golang-middleware and golang-http: their images then meet the same tables. */
 const official = process.env['FAASDOCK_OFFICIAL_GO']
@@ -267,6 +269,21 @@ describeDocker('go templates', () => {
         (logs) =>
           logs.includes('exec_timeout=soon is no duration such as 10s, 1m30s or whole seconds; 10s is used'),
       )
+    })
+
+    it('answers what is no HTTP with HTTP or an end, and lives', async () => {
+      await using container = await start(tag('go-middleware'))
+      const at = { host: '127.0.0.1', port: container.port }
+      await fc.assert(
+        fc.asyncProperty(brokenHttp(), async (texts) => {
+          const answers = await Promise.all(texts.map((text) => sayBytes(at, text)))
+          for (const answer of answers) expect(answer).toMatch(HTTP_OR_NOTHING)
+        }),
+        { numRuns: 60, interruptAfterTimeLimit: 30_000 },
+      )
+      expect((await container.call({ path: '/_/health' })).status).toBe(200)
+      expect(await container.state('{{.RestartCount}} {{.State.Running}}')).toBe('0 true')
+      expect(await container.logs()).not.toMatch(/^panic:|http: panic/m)
     })
 
     it('does not run unprotected where protection is asked for', async () => {

@@ -1,5 +1,6 @@
 // What every runtime has to live through: many calls over many swaps, and bytes that are no HTTP.
 import { Agent, request } from 'node:http'
+import { connect } from 'node:net'
 import fc from 'fast-check'
 import type { Answer, Call } from './call.ts'
 
@@ -116,6 +117,22 @@ export function brokenHttp(): fc.Arbitrary<readonly string[]> {
     script.map((parts) => parts.join('')),
     { minLength: 8, maxLength: 8 },
   )
+}
+
+/** What comes back for these bytes until either end closes, or says nothing for a moment. */
+export function sayBytes({ host, port }: { readonly host: string; readonly port: number }, text: string): Promise<string> {
+  return new Promise((resolve) => {
+    const socket = connect(port, host)
+    let answer = ''
+    socket.setEncoding('latin1')
+    socket.setTimeout(150, () => socket.destroy())
+    socket.on('data', (chunk: string) => (answer += chunk))
+    socket.on('error', () => undefined)
+    socket.on('close', () => {
+      resolve(answer)
+    })
+    socket.write(text, 'latin1')
+  })
 }
 
 /** What an answer to such a text may be: HTTP, or nothing. */
