@@ -65,7 +65,7 @@ describeDocker('faasdock dev on a terminal', () => {
 
     let seen = dev.screen.length
     dev.type('?')
-    for (const key of ['\\?', 'o', 'r', 'l', 'e', 'c', 'q'])
+    for (const key of ['\\?', 'o', 'r', 'd', 'l', 'e', 'c', 'q'])
       await dev.shows(new RegExp(`^ {2}${key} {2}\\w`, 'm'), { after: seen })
 
     seen = dev.screen.length
@@ -76,7 +76,7 @@ describeDocker('faasdock dev on a terminal', () => {
 
     seen = dev.screen.length
     await edit(project.stack, 'WORD: one', 'WORD: changed')
-    await dev.shows(/✓ one {2}ready in /, { after: seen })
+    await dev.shows(/↻ one {2}reconfigured in /, { after: seen })
     expect(((await (await fetch(`${url!}/function/one`)).json()) as { word: string }).word).toBe('changed')
 
     seen = dev.screen.length
@@ -85,7 +85,7 @@ describeDocker('faasdock dev on a terminal', () => {
     await edit(project.stack, 'functoins:', 'functions:')
     seen = dev.screen.length
     await edit(project.stack, 'WORD: changed', 'WORD: back')
-    await dev.shows(/✓ one {2}ready in /, { after: seen })
+    await dev.shows(/↻ one {2}reconfigured in /, { after: seen })
 
     dev.type('q')
     expect(await dev.end).toEqual({ code: 0, signal: null })
