@@ -4,7 +4,14 @@ import type { StampedEvent } from '../engine/events.ts'
 import type { Context } from './command.ts'
 import { curlLine } from './curl-line.ts'
 import { functionUrl } from './deploy-functions.ts'
-import { fileLines, openPorts, PORT_HEADINGS, portRows, writeForEditors } from './debug/open-ports.ts'
+import {
+  fileLines,
+  openLines,
+  openPorts,
+  PORT_HEADINGS,
+  portRows,
+  writeForEditors,
+} from './debug/open-ports.ts'
 import { DevView } from './dev-view.ts'
 import type { DevLine } from './dev-view.ts'
 import { LogFollower } from './follow-logs.ts'
@@ -209,7 +216,7 @@ export class DevSession implements Disposable {
         : tableLines(PORT_HEADINGS.map(print.colors.bold), portRows(ports))
     this.#region.print('', ...table)
     const files = stack ? await writeForEditors(ports, stack, io.env) : []
-    this.#region.print(...fileLines(files, io.cwd), '')
+    this.#region.print(...fileLines(files, io.cwd), ...openLines(files, io.cwd), '')
   }
 
   #act(action: KeyAction): void {

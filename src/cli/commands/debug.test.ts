@@ -51,7 +51,7 @@ test('every function gets a port, and nothing is written where no editor is used
   expect(out).toMatch(
     /^FUNCTION +DEBUGGER +PORT *\nm-search +node +127\.0\.0\.1:\d+ *\npinyin +python +127\.0\.0\.1:\d+ *\n/,
   )
-  expect(out).toContain('--vscode')
+  expect(out).toContain('there; --vscode')
   await expect(readFile(join(given.folder.path, '.vscode/launch.json'))).rejects.toThrow('ENOENT')
 })
 
@@ -73,10 +73,24 @@ test('editors that are used here get what they need, of the functions that were 
   expect((await given.run('--vscode', '--no-write')).out).not.toContain('launch.json')
 })
 
+test('which folder is to be opened is said, and where the sources are is asked for', async () => {
+  await using given = await project()
+  const { out } = await given.run('--vscode')
+  expect(out).toContain('.vscode/launch.json  written\nOpen this folder in the editor')
+  await using empty = await makeFolder()
+  const from = (...args: string[]) => cli(['debug', ...args, '-g', given.used.url], { cwd: empty.path })
+  expect((await from()).out).toContain('there; -f STACK --vscode')
+  const elsewhere = await from('-f', join(given.folder.path, 'stack.yml'), '--vscode')
+  expect(elsewhere.out).toContain(`Open ${given.folder.path} in the editor`)
+})
+
 test('ports are taken away again', async () => {
   await using given = await project()
   await given.run()
-  expect((await given.run('--off', 'pinyin')).code).toBe(0)
+  expect((await given.run('--off', 'pinyin')).out).toMatch(/^closed: pinyin \(\d+\)\n$/)
+  expect((await given.run('--off', 'pinyin')).out).toBe('none of them had a port for debuggers\n')
+  expect((await given.run('--off')).out).toMatch(/^closed: m-search \(\d+\)\n$/)
+  expect((await given.run('--off')).out).toBe('no function had a port for debuggers\n')
   expect(JSON.parse((await given.run('--off', '--json')).out)).toEqual([])
 })
 

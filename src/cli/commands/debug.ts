@@ -1,13 +1,14 @@
 import { FaasError } from '../../core/errors.ts'
-import { parseRef } from '../../core/function.ts'
+import { formatRef, parseRef } from '../../core/function.ts'
 import type { Stack } from '../../core/stack.ts'
 import { defineCommand, flag } from '../command.ts'
 import type { Context } from '../command.ts'
-import type { ConfigurationFile, Editor } from '../debug/configuration.ts'
+import type { ConfigurationFile, DebugPort, Editor } from '../debug/configuration.ts'
 import {
   closePorts,
   fileLines,
   listPorts,
+  openLines,
   openPorts,
   PORT_HEADINGS,
   portRows,
@@ -42,9 +43,11 @@ export const debug = defineCommand<Flags>({
     const { client, stack } = await findGatewayAndStack(context, { strict: true })
     const functions = names.length === 0 ? undefined : names.map((name) => named(name, stack, context))
     if (flags.off === true) {
+      const before = await listPorts(client)
       await closePorts(client, functions)
-      if (print.json) print.value(await listPorts(client))
-      print.say(names.length === 0 ? 'no function has a port for debuggers' : `closed: ${names.join(', ')}`)
+      const left = await listPorts(client)
+      if (print.json) print.value(left)
+      print.say(closedText(before, left))
       return 0
     }
     const all = await openPorts(client, functions)
@@ -56,12 +59,21 @@ export const debug = defineCommand<Flags>({
     }
     if (ports.length === 0) print.say('no function that is deployed is Node or Python')
     else for (const line of tableLines(PORT_HEADINGS, portRows(ports))) print.line(line)
-    for (const line of fileLines(files, io.cwd)) print.say(line)
+    for (const line of [...fileLines(files, io.cwd), ...openLines(files, io.cwd)]) print.say(line)
     if (ports.length > 0 && files.length === 0)
-      print.say('Attach your editor there; --vscode or --jetbrains writes what it needs.')
+      print.say(
+        `Attach your editor there; ${stack ? '--vscode or --jetbrains' : '-f STACK --vscode (or --jetbrains)'} writes what it needs.`,
+      )
     return 0
   },
 })
+
+function closedText(before: readonly DebugPort[], left: readonly DebugPort[]): string {
+  const open = new Set(left.map(formatRef))
+  const closed = before.filter((port) => !open.has(formatRef(port)))
+  if (closed.length > 0) return `closed: ${closed.map(({ name, port }) => `${name} (${port})`).join(', ')}`
+  return left.length === 0 ? 'no function had a port for debuggers' : 'none of them had a port for debuggers'
+}
 
 function named(given: string, stack: Stack | undefined, { flags }: Context): FunctionName {
   if (given.includes('.')) return parseRef(given)

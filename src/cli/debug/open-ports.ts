@@ -67,8 +67,21 @@ export function portRows(ports: readonly DebugPort[]): string[][] {
 /** What became of files of editors, for people. */
 export function fileLines(files: readonly ConfigurationFile[], cwd: string): string[] {
   const words = { made: 'written', changed: 'brought up to date', same: 'up to date' }
-  return files.map(({ path, change }) => {
-    const way = relative(cwd, path)
-    return `${way.startsWith('..') ? path : way}  ${words[change]}`
-  })
+  return files.map(({ path, change }) => `${fromHere(path, cwd)}  ${words[change]}`)
+}
+
+/** Which folder has to be open in the editor: it reads only what is in that one. */
+export function openLines(files: readonly ConfigurationFile[], cwd: string): string[] {
+  const folders = new Set(files.map(({ path }) => path.slice(0, path.search(EDITOR_FOLDER))))
+  return [...folders].map(
+    (folder) =>
+      `Open ${fromHere(folder, cwd) || 'this folder'} in the editor, and start the configuration "faasdock: …".`,
+  )
+}
+
+const EDITOR_FOLDER = /[/\\]\.(?:vscode|idea)[/\\](?!.*[/\\]\.(?:vscode|idea)[/\\])/
+
+function fromHere(path: string, cwd: string): string {
+  const way = relative(cwd, path)
+  return way.startsWith('..') ? path : way
 }
