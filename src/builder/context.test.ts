@@ -213,6 +213,7 @@ describe('.dockerignore', () => {
     await using folder = await project({
       'template/node20/.dockerignore': '**/node_modules\ntemplate.yml',
       'template/node20/node_modules/a': '',
+      'hello/handler.js': '',
       'hello/node_modules/b': '',
       'shared/node_modules/c': '',
       'shared/d': '',
@@ -315,6 +316,7 @@ describe('symlinks', () => {
 describe('warnings', () => {
   test('node_modules, .venv and .git of the handler are told once each, with the pattern to paste', async () => {
     await using folder = await project({
+      'hello/handler.js': '',
       'hello/node_modules/a/1.js': 'x'.repeat(3000),
       'hello/node_modules/a/node_modules/b/2.js': '',
       'hello/.venv/bin/python': '',
@@ -326,6 +328,26 @@ describe('warnings', () => {
       expect.stringContaining('function/.venv'),
       `function/node_modules (3 kB) goes into the image; to leave it out add "**/node_modules" to ${join(folder.path, 'hello')}/.dockerignore`,
     ])
+  })
+
+  test('a sample that would answer for want of a handler is told, and named', async () => {
+    await using folder = await project({ 'hello/handler.test.js': '', 'hello/index.js': '' })
+    expect(await assemble(sourceIn(folder))).toMatchObject({
+      warnings: [`handler.js comes from the template: ${join(folder.path, 'hello')} has none`],
+      sample: 'handler.js',
+    })
+  })
+
+  test.each<[string, Record<string, FileSketch>, Partial<FunctionSource>]>([
+    ['the handler is its own', { 'hello/handler.js': 'sample' }, {}],
+    ['the handler is a folder', { 'hello/handler/index.js': '' }, {}],
+    ['a copy brings the handler', { 'hello/x': '', 'handler.js': '' }, { copy: ['handler.js'] }],
+    ['the template has no sample', { 'hello/x': '', 'template/go/Dockerfile': '' }, { lang: 'go' }],
+    ['there is no template', { 'hello/Dockerfile': '' }, { lang: 'dockerfile' }],
+  ])('of a sample there are none where %s', async (_where, files, more) => {
+    await using folder = await project(files)
+    const { warnings, ...rest } = await assemble(sourceIn(folder, more))
+    expect([warnings, 'sample' in rest]).toEqual([[], false])
   })
 
   test('the template’s own are the template’s affair', async () => {

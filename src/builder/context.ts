@@ -11,6 +11,7 @@ import { asksForPackages } from './npm-manifests.ts'
 import { isDockerfileLang } from './template.ts'
 import type { Template } from './template.ts'
 import { ContextTree } from './tree.ts'
+import type { ContextEntry } from './tree.ts'
 import { weightWarnings } from './weight.ts'
 
 /** At the top of a handler folder these belong to faas-cli, not to the function (contract 5.4). */
@@ -36,6 +37,8 @@ export interface BuildContext {
   readonly tree: ContextTree
   /** What people should know: heavy folders, files that were left out. One line each. */
   readonly warnings: readonly string[]
+  /** Name of the template's sample handler where the function has none of its own, and the sample would answer. */
+  readonly sample?: string
 }
 
 /**
@@ -64,6 +67,7 @@ export async function assembleContext(
   })
   if (template.folder !== undefined) await copyChildren(template.folder, '', tree, rules(NO_RULES))
   const fromTemplate = new Set(tree.list())
+  const sample = sampleIn(tree, handlerFolder)
 
   const whole = layout.ignoring ? await wholeRules(source, template) : NO_RULES
   const overlay = layout.ignoring
@@ -77,7 +81,44 @@ export async function assembleContext(
   tree.retain((path) => !whole.ignores(path))
 
   const added = tree.list().filter((entry) => !fromTemplate.has(entry))
-  return { tree, warnings: [...warnings, ...weightWarnings(added, source.handler)] }
+  const isSample = sample !== undefined && !hasOwnHandler(tree, sample, template)
+  if (isSample) warnings.push(sampleWarning(source, basename(sample.path)))
+  return {
+    tree,
+    warnings: [...warnings, ...weightWarnings(added, source.handler)],
+    ...(isSample && { sample: basename(sample.path) }),
+  }
+}
+
+/** What a template brings for the handler: `handler.js`, `handler.py`, as all templates call it. */
+function sampleIn(tree: ContextTree, handlerFolder: string): ContextEntry | undefined {
+  return tree
+    .list()
+    .find(
+      ({ kind, path }) =>
+        kind === 'file' &&
+        posix.relative(handlerFolder, path) === basename(path) &&
+        isHandler(basename(path)),
+    )
+}
+
+function isHandler(name: string): boolean {
+  return /^handler\.\w+$/.test(name)
+}
+
+/** Whether something lies over the sample, or beside it under another name that its template takes first. */
+function hasOwnHandler(tree: ContextTree, sample: ContextEntry, { reload }: Template): boolean {
+  const present = tree.get(sample.path)
+  // A .dockerignore at the top may leave it out altogether.
+  if (present !== sample) return true
+  const folder = posix.dirname(sample.path)
+  const others = reload?.sample?.unless ?? []
+  return ['handler', ...others].some((name) => tree.get(posix.join(folder, name)) !== undefined)
+}
+
+/** faas-cli builds it, and says nothing: the function then answers like a new one. */
+function sampleWarning({ handler }: FunctionSource, sample: string): string {
+  return `${sample} comes from the template: ${handler} has none`
 }
 
 /** Where the handler goes: below the template's folder, or at the top for `lang: dockerfile`. `''` is the top. */

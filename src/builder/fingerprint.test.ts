@@ -223,6 +223,23 @@ describe('code', () => {
     expect(pathsOf(await own.look())).toEqual(['handler.js', 'handler.ts', 'package.json'])
   })
 
+  test.each([
+    ['node20', 'handler.js', 'handler.mjs'],
+    ['python3-http', 'handler.py', 'handler/__init__.py'],
+    ['bash', 'handler.sh', 'handler.sh'],
+  ])(
+    'of %s is said to be the sample where nothing of the function’s own answers',
+    async (lang, sample, other) => {
+      await using project = await makeProject(lang, { [`hello/${sample}`]: 'own', 'hello/lib.x': '' })
+      expect(await project.look()).not.toHaveProperty('sample')
+      await project.remove(sample)
+      expect(await project.look()).toMatchObject({ sample })
+      expect((await project.plan()).fingerprint).toMatchObject({ sample })
+      await project.put(other, 'own')
+      expect(await project.look()).not.toHaveProperty('sample')
+    },
+  )
+
   test('has what is copied to it, and the source of each file', async () => {
     const files = { 'hello/handler.js': '', 'libs/x/x.js': 'x' }
     await using project = await makeProject('node20', files, { copy: ['libs/x'] })

@@ -56,6 +56,7 @@ interface Survey {
   readonly entries: readonly ContextEntry[]
   readonly fileHashes: ReadonlyMap<string, string>
   readonly dockerfile: string
+  readonly sample: Pick<Fingerprint, 'sample'>
 }
 
 /** What the engine, or a registry, has to say. */
@@ -100,12 +101,12 @@ export function makePlanner(parts: PlannerOptions): Planner {
     const template = await findTemplate(source)
     const given = contentArgs(source, template)
     const secrets = await checkSecrets(source, template, env)
-    const { tree, warnings } = await assembleContext(source, template, IMAGE_LAYOUT, signal)
+    const { tree, warnings, ...sample } = await assembleContext(source, template, IMAGE_LAYOUT, signal)
     for (const warning of warnings) onOutput(`warning: ${warning}`)
     const entries = tree.list()
     const fileHashes = await hashFiles(entries, hashes, signal)
     const dockerfile = await readDockerfile(entries, fileHashes, source, template, readText)
-    return { template, given, secrets, entries, fileHashes, dockerfile }
+    return { template, given, secrets, entries, fileHashes, dockerfile, sample }
   }
 
   async function askEngine(
@@ -150,7 +151,7 @@ export function makePlanner(parts: PlannerOptions): Planner {
     { lang }: FunctionSource,
     { args, platform, bases }: EngineSide,
   ): Promise<Fingerprint> {
-    const { template, entries, fileHashes, dockerfile, secrets } = found
+    const { template, entries, fileHashes, dockerfile, secrets, sample } = found
     const ingredients = {
       lang,
       buildArgs: args,
@@ -166,8 +167,8 @@ export function makePlanner(parts: PlannerOptions): Planner {
     })
     const { frame, code } = divide(entries, fileHashes, rules)
     const content = contentHash(entries, fileHashes, ingredients)
-    if (code === undefined) return { content, frame: content }
-    return { content, frame: contentHash(frame, fileHashes, ingredients), code }
+    if (code === undefined) return { content, frame: content, ...sample }
+    return { content, frame: contentHash(frame, fileHashes, ingredients), code, ...sample }
   }
 
   return {

@@ -216,10 +216,7 @@ export class DevView {
     Object.assign(turn, { phase: undefined, saved: undefined, tries: 1 })
     delete warnings.deploy
     // An older revision that is brought up while the source cannot be used is no cure.
-    if (by !== undefined) {
-      delete warnings.source
-      if (by === 'build' || by === 'files') delete warnings.image
-    }
+    if (by !== undefined) delete warnings.source
     if (by === undefined || (saved === undefined && by !== 'spec'))
       return [{ tone: 'good', text: `✓ ${ref.name}  ready in ${formatSpan(seconds)}` }]
     const took = formatSpan(saved ? Math.max(0, at - saved.at) / 1000 : seconds)

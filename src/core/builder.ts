@@ -42,6 +42,8 @@ export interface Fingerprint {
   readonly frame: string
   /** Absent where nothing of the function can be changed without a build. */
   readonly code?: Code
+  /** Name of the template's sample handler, `handler.js`, where the function has none of its own: it would answer. */
+  readonly sample?: string
 }
 
 export interface BuildOptions {

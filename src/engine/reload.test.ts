@@ -177,6 +177,19 @@ test('an image that does not build is told while its code answers, until one doe
   expect(project.platform.functions.get(fn.spec)).not.toHaveProperty('problem')
 })
 
+test('an image that does not build is well again when what was saved is undone, and it is told', async () => {
+  await using project = await startProject()
+  await project.save(HANDLER, 'f1/a=untested')
+  await rest(project)
+  await soon(() => project.platform.of('image.failed').length === 1)
+  await project.save(HANDLER, 'f1/a=1')
+  await soon(() => project.platform.of('image.done').length === 1)
+  expect(project.platform.of('image.done')).toMatchObject([{ ref: { name: 'fn' }, cached: true }])
+  expect(project.platform.functions.get(fn.spec)).not.toHaveProperty('problem')
+  await project.save(HANDLER, 'f2/a=1')
+  expect(project.platform.of('image.done')).toHaveLength(1)
+})
+
 test('a save whose event got lost is found when the image follows', async () => {
   await using project = await startProject()
   await project.save(HANDLER, 'f1/a=2')
@@ -277,6 +290,40 @@ test('a handler folder that is gone is told, the function goes on, and is well w
   await soon(() => project.platform.of('source.mended').length === 1)
   expect(standing(project)).toBeUndefined()
   expect(project.platform.started).toHaveLength(1)
+})
+
+test.each(['swap', 'files'] as const)(
+  'a handler that is gone is not replaced by its template’s sample (%s): it answers until it is back',
+  async (way) => {
+    await using project = await startProject('f1/handler=1', { way })
+    const serving = project.platform.provider.actual(fn.spec)?.revision
+    project.sources.set('/project/fn', 'f1/handler=sample')
+    project.touch(HANDLER, true)
+    await project.platform.clock.advance(400)
+    await soon(() => project.platform.of('build.failed').length === 1)
+    const problem = {
+      code: 'HANDLER_NOT_FOUND',
+      message: expect.stringContaining('fn: handler.js is gone from /project/fn') as string,
+      remedy: 'Put handler.js back into /project/fn.',
+    }
+    expect(project.platform.of('build.failed')).toMatchObject([{ problem, serving }])
+    expect(project.platform.functions.get(fn.spec)).toMatchObject({ state: 'failing', problem })
+    expect(standing(project)).toBe('failing')
+    await rest(project)
+    expect([project.provider.running.get('fn'), project.builds]).toEqual(['handler=1', ['f1/handler=1']])
+    await project.save(HANDLER, 'f1/handler=1')
+    await soon(() => project.platform.of('source.mended').length === 1)
+    expect(standing(project)).toBeUndefined()
+    expect(project.platform.started).toHaveLength(1)
+  },
+)
+
+test('a function that begins as its template’s sample answers as such', async () => {
+  await using project = await startProject('f1/handler=sample')
+  expect(project.provider.running.get('fn')).toBe('handler=sample')
+  await project.save(HANDLER, 'f1/handler=sample2')
+  expect(project.provider.running.get('fn')).toBe('handler=sample2')
+  expect(project.platform.of('build.failed')).toEqual([])
 })
 
 test('a folder that is gone for a moment, as in a checkout, is not told at all', async () => {

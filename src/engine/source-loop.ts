@@ -2,8 +2,7 @@ import type { Builder, Fingerprint, FunctionSource } from '../core/builder.ts'
 import { pause } from '../core/clock.ts'
 import type { Clock } from '../core/clock.ts'
 import type { Code, RevisionCode } from '../core/code.ts'
-import { asFaasError } from '../core/errors.ts'
-import type { FaasError } from '../core/errors.ts'
+import { asFaasError, FaasError } from '../core/errors.ts'
 import type { FunctionRef, Problem } from '../core/function.ts'
 import { formatRef } from '../core/function.ts'
 import type { Provider } from '../core/provider.ts'
@@ -94,6 +93,8 @@ export class SourceLoop implements AsyncDisposable {
   #given: Live | undefined
   #image: BuiltImage | undefined
   #contents: Contents = new Map()
+  /** In this session there was a handler of its own. */
+  #hadHandler = false
 
   constructor(fn: StackFunction, parts: SourceParts, options: SourceOptions) {
     this.#fn = fn
@@ -203,6 +204,7 @@ export class SourceLoop implements AsyncDisposable {
         return
       }
       this.#tellSaved()
+      if (looked) this.#checkHandler(fn, looked)
       const { fingerprint, ...wish } = await this.#prepare(fn, looked, signal)
       looked = fingerprint
       await this.#give(fn, wish, looked?.content, signal)
@@ -217,6 +219,17 @@ export class SourceLoop implements AsyncDisposable {
       await this.#fail(failure, looked, isGiven, signal)
       throw failure
     }
+  }
+
+  /** A template's sample may be where a function begins, but is nothing that one becomes by a save. */
+  #checkHandler({ spec: { name }, source }: StackFunction, { sample }: Fingerprint): void {
+    if (sample === undefined) this.#hadHandler = true
+    if (sample === undefined || !this.#hadHandler) return
+    const folder = source?.handler ?? ''
+    throw new FaasError('HANDLER_NOT_FOUND', {
+      message: `${name}: ${sample} is gone from ${folder}: the template's sample would answer in its place`,
+      remedy: `Put ${sample} back into ${folder}.`,
+    })
   }
 
   async #look(source: FunctionSource, signal: AbortSignal): Promise<Fingerprint> {
@@ -326,7 +339,17 @@ export class SourceLoop implements AsyncDisposable {
     this.#isTold = false
     if (isMended && !this.#isReadyTold) events.emit({ type: 'source.mended', ref })
     if (fn.source && this.#live?.content !== this.#image?.content) this.#imageFollows()
-    else problems.clear(ref, 'image')
+    else this.#imageIs(fn)
+  }
+
+  /** What answers is in the image already: what was wrong with a later one is no longer. */
+  #imageIs({ source }: StackFunction): void {
+    const { problems, events } = this.#parts
+    const { ref } = this
+    const wasWrong = problems.of(ref, 'image') !== undefined
+    problems.clear(ref, 'image')
+    if (wasWrong && source)
+      events.emit({ type: 'image.done', ref, image: source.image, cached: true, seconds: 0 })
   }
 
   #tellSaved(): void {

@@ -25,7 +25,8 @@ export interface Project extends AsyncDisposable {
   readonly loop: DevLoop
   /**
    * Handler folder → content. `broken…` does not build, `slow…` waits until it is given up or released. With a slash,
-   * what follows is code that replicas take without a build, by file: `frame/a=1,b=2`; `untested` in it makes no image.
+   * what follows is code that replicas take without a build, by file: `frame/a=1,b=2`; `untested` in it makes no image,
+   * and `sample` is a template's instead of the function's own.
    */
   readonly sources: Map<string, string>
   readonly secrets: Map<string, Uint8Array>
@@ -96,7 +97,8 @@ function fingerprintOf(
     const [path = '', text = ''] = pair.split('=')
     return [path, file(text)] as const
   })
-  return { content, frame, code: { hash, way, folder: '/app', files: new Map(files) } }
+  const sample = hash.includes('sample') && { sample: 'handler.js' }
+  return { content, frame, code: { hash, way, folder: '/app', files: new Map(files) }, ...sample }
 }
 
 /** Replicas that can be given code: what does not load is `bad`, what takes for ever `stuck`. */
