@@ -122,17 +122,19 @@ export class GatewayClient {
    * The function's own answer, whatever its status. No time limit: a function may take as long as the gateway lets it.
    * What lets us into the gateway is not the function's to see, and is not sent.
    */
-  invoke(invocation: Invocation): Promise<HttpAnswer> {
+  async invoke(invocation: Invocation): Promise<HttpAnswer> {
     const { ref, path, query } = invocation
     // faas-cli names the namespace always (contract 1.13).
     const name = formatRef({ name: ref.name, namespace: ref.namespace ?? DEFAULT_NAMESPACE })
     const route = `${invocation.async ? '/async-function' : '/function'}/${name}${path}`
-    return this.#connection.send({
+    const answer = await this.#connection.send({
       method: invocation.method,
       url: new URL(`${this.url}${query === '' ? route : `${route}?${query}`}`),
       headers: invocation.headers,
       body: invocation.body,
     })
+    // Functions answer pages too, but a gateway says its part of each.
+    return answer.status === 404 ? this.#connection.ofGateway(answer) : answer
   }
 
   /** The same call again, byte for byte as far as HTTP lets us. `target` goes behind the function's name as it is. */

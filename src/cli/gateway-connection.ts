@@ -2,6 +2,7 @@ import { ERROR_CODES, FaasError } from '../core/errors.ts'
 import type { ErrorCode } from '../core/errors.ts'
 import { readText, send } from './http.ts'
 import type { HttpAnswer, HttpRequest } from './http.ts'
+import { isNoGateway, isPage, noGateway } from './no-gateway.ts'
 import { VERSION } from '../package.ts'
 
 /** What faas-cli allows a gateway for one answer. */
@@ -19,6 +20,8 @@ export interface GatewayOptions {
   /** `Authorization` of a login that was kept; for a gateway whose address holds no credentials. */
   readonly login?: string | undefined
   readonly verifyTls?: boolean | undefined
+  /** Where gateways of this user run, to be named when it is none that answers. */
+  readonly others?: () => Promise<readonly string[]>
 }
 
 type Query = Readonly<Record<string, string | undefined>>
@@ -41,24 +44,29 @@ export class GatewayConnection {
   readonly authorization: string | undefined
   readonly #signal: AbortSignal
   readonly #verifyTls: boolean
+  readonly #others: () => Promise<readonly string[]>
 
-  constructor({ address, signal, token, login, verifyTls = true }: GatewayOptions) {
+  constructor({ address, signal, token, login, verifyTls = true, others }: GatewayOptions) {
     const base = new URL(address)
     this.#signal = signal
     this.#verifyTls = verifyTls
+    this.#others = others ?? (() => Promise.resolve([]))
     this.authorization = token ? `Bearer ${token}` : (basicOf(base) ?? login)
     base.username = ''
     base.password = ''
     this.url = base.href.replace(/\/+$/, '')
   }
 
-  /** One request to the gateway's own API, let in, with a time limit; its answer, whatever the status. */
-  ask(method: string, path: string, ask: Ask = {}): Promise<HttpAnswer> {
+  /**
+   * One request to the gateway's own API, let in, with a time limit; its answer, whatever the status. GATEWAY_REFUSED when
+   * it is no gateway's.
+   */
+  async ask(method: string, path: string, ask: Ask = {}): Promise<HttpAnswer> {
     const url = new URL(`${this.url}${path}`)
     for (const [name, value] of Object.entries(ask.query ?? {}))
       if (value !== undefined) url.searchParams.set(name, value)
     const authorization = ask.authorization ?? this.authorization
-    return this.send({
+    const answer = await this.send({
       method,
       url,
       headers: {
@@ -69,6 +77,14 @@ export class GatewayConnection {
       ...(ask.signal && { signal: ask.signal }),
       timeout: ask.timeout ?? API_TIMEOUT,
     })
+    return path.startsWith('/system/') ? this.ofGateway(answer) : answer
+  }
+
+  /** The answer, unless something else than a gateway gave it. GATEWAY_REFUSED. */
+  async ofGateway(answer: HttpAnswer): Promise<HttpAnswer> {
+    if (!isNoGateway(answer)) return answer
+    await readText(answer)
+    throw noGateway(this.url, answer, await this.#others())
   }
 
   /** One request as it is, without anything that lets in, and without a time limit unless it says one. */
@@ -84,7 +100,9 @@ export class GatewayConnection {
   /** The answer, when it is one of success. GATEWAY_REFUSED, or the code that faasdock's own gateway says. */
   async accept(answer: HttpAnswer, done = DONE): Promise<HttpAnswer> {
     if (done.includes(answer.status)) return answer
-    const words = (await readText(answer)).trim()
+    const text = (await readText(answer)).trim()
+    // A proxy's page says nothing that its status does not.
+    const words = isPage(answer) ? '' : text
     if (answer.status === 401) throw this.#notLetIn()
     const known = platformError(answer.headers['x-faasdock-code'], words)
     if (known) throw known

@@ -4,7 +4,7 @@ import type { Context } from './command.ts'
 import { DEFAULT_GATEWAY, resolveGateway } from './gateway-address.ts'
 import { GatewayClient } from './gateway-client.ts'
 import { authorizationOf, loginFor, loginsFile, readLogins } from './logins.ts'
-import { runningDev } from './running-dev.ts'
+import { runningDev, runningDevs } from './running-dev.ts'
 import { readStackIfAny } from './stack-for.ts'
 
 /**
@@ -19,6 +19,7 @@ export async function gatewayFor(context: Context, stack?: Pick<Stack, 'gateway'
     token: flags.token,
     login: flags.token === undefined ? await keptLogin(context, address) : undefined,
     verifyTls: flags.tlsNoVerify !== true,
+    others: () => runningDevs(context),
     signal,
   })
 }

@@ -44,6 +44,43 @@ test('whoever names a gateway gets that one, whatever dev runs', async () => {
   expect((await cli(['list'], { cwd })).err).toContain(nowhere)
 })
 
+test('what is no gateway is said without its page, and where a dev runs', async () => {
+  await using dev = await startFakeGateway()
+  await using page = await startFakeGateway()
+  page.intercept = (_request, response) => {
+    response.writeHead(404, { 'content-type': 'text/html; charset=utf-8' }).end('<html>not here')
+    return true
+  }
+  await using scratch = await temporaryFolder()
+  await projectWithDev(scratch.path, dev.url)
+  const from = { cwd: scratch.path, env: { OPENFAAS_URL: page.url } }
+  for (const argv of [
+    ['list'],
+    ['describe', 'm-search'],
+    ['remove', 'm-search'],
+    ['invoke', 'm-search', '-d', ''],
+  ]) {
+    const { code, out, err } = await cli(argv, from)
+    expect({ argv, code, out }).toEqual({ argv, code: 1, out: '' })
+    expect(err).toContain(
+      `error GATEWAY_REFUSED: what answers at ${page.url} is no OpenFaaS gateway (404, text/html)\n` +
+        `→ A "faasdock dev" of yours runs at ${dev.url}: name it with -g ${dev.url}, or OPENFAAS_URL.\n`,
+    )
+  }
+  vi.stubEnv('XDG_DATA_HOME', join(scratch.path, 'empty'))
+  expect((await cli(['list'], from)).err).toContain('→ Name the gateway with -g or OPENFAAS_URL')
+})
+
+test('a page that a function answers behind a gateway is the function’s', async () => {
+  await using gateway = await startFakeGateway()
+  gateway.intercept = (_request, response) => {
+    response.writeHead(404, { 'content-type': 'text/html', 'x-duration-seconds': '0.1' }).end('<html>mine')
+    return true
+  }
+  const { err } = await cli(['invoke', 'echo', '-d', '', '-g', gateway.url])
+  expect(err).toContain('echo answered 404:\n<html>mine')
+})
+
 test('a dev of another stack file, or one that was killed, is not this project’s', async () => {
   await using gateway = await startFakeGateway()
   await using scratch = await temporaryFolder()

@@ -1,5 +1,5 @@
-import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { readdir, readFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { OWNER_FILE, parseOwner } from '../core/data-owner.ts'
 import type { Context } from './command.ts'
 
@@ -13,6 +13,20 @@ export async function runningDev({ flags, io }: Pick<Context, 'flags' | 'io'>): 
   if (file === undefined) return undefined
   const { dataDirOf } = await import('../config.ts')
   const folder = dataDirOf(io.cwd, file, io.env['FAASDOCK_DATA'] || undefined)
+  return gatewayIn(folder)
+}
+
+/** Where the gateways of all `dev` of this user are that run with a data folder in its usual place. */
+export async function runningDevs({ io }: Pick<Context, 'io'>): Promise<readonly string[]> {
+  const { dataDirOf } = await import('../config.ts')
+  const all = dirname(dataDirOf(io.cwd, 'stack.yml', undefined))
+  const folders = await readdir(all).catch(() => [])
+  const found = await Promise.all(folders.map((folder) => gatewayIn(join(all, folder))))
+  return found.filter((url) => url !== undefined)
+}
+
+/** Where the gateway is of whoever holds a data folder and lives. */
+async function gatewayIn(folder: string): Promise<string | undefined> {
   const owner = parseOwner(await readFile(join(folder, OWNER_FILE), 'utf8').catch(() => ''))
   return owner && isAlive(owner.pid) ? owner.url : undefined
 }
