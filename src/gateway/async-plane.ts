@@ -37,7 +37,7 @@ export class AsyncPlane {
     const name = url.slice(PREFIX.length, end)
     if (request.method === 'DELETE') this.#cancel(name, response)
     else if (request.method === 'POST') this.#accept(request, response, name, url.slice(end))
-    else refuse(request, response, 405, '')
+    else refuse(request, response, 405, '', { Allow: 'POST, DELETE' })
     return true
   }
 
@@ -213,11 +213,18 @@ function errorHeaders({ code }: FaasError): Record<string, string> {
   }
 }
 
-function refuse(request: IncomingMessage, response: ServerResponse, status: number, text: string): void {
+function refuse(
+  request: IncomingMessage,
+  response: ServerResponse,
+  status: number,
+  text: string,
+  headers: OutgoingHttpHeaders = {},
+): void {
   request.resume()
   response.writeHead(status, {
     'Content-Type': 'text/plain; charset=utf-8',
     [INTERNAL_HEADER]: INTERNAL_VALUE,
+    ...headers,
   })
   response.end(text)
 }

@@ -146,6 +146,7 @@ describe('taking a call in', () => {
     const answer = await fetch(given.url + path, { method, headers })
     expect(answer.status).toBe(status)
     if (status !== 405) expect(answer.headers.get('x-openfaas-internal')).not.toBeNull()
+    else expect(answer.headers.get('allow')).toBe('POST, DELETE')
     expect(await (await given.ask('GET', '/system/calls')).json()).toEqual([])
     expect(seen).toEqual([])
   })
