@@ -1,4 +1,6 @@
-import { formatRef } from '../../core/function.ts'
+import { FaasError } from '../../core/errors.ts'
+import { formatRef, parseRef } from '../../core/function.ts'
+import { nearest } from '../../core/nearest.ts'
 import { defineCommand, flag, numberFlag } from '../command.ts'
 import type { Context } from '../command.ts'
 import type { GatewayClient } from '../gateway-client.ts'
@@ -19,6 +21,8 @@ interface Flags {
   readonly forget?: boolean
   readonly function?: string
 }
+
+const DEFAULT_LIMIT = 20
 
 /** What the gateway has kept of calls: listed, or one of them as a whole. */
 export const invocations = defineCommand<Flags>({
@@ -43,19 +47,55 @@ export const invocations = defineCommand<Flags>({
     }
     const query = { function: name, namespace: name && context.flags.namespace }
     if (flags.forget) return forget(context, client, query)
-    const { recording, invocations: listed } = (await client.read('/system/invocations', {
+    const limit = flags.limit ?? DEFAULT_LIMIT
+    // One more than is shown tells that there are more; whoever says how many knows it.
+    const { recording, invocations: found } = (await client.read('/system/invocations', {
       ...query,
-      limit: String(flags.limit ?? 20),
+      limit: String(flags.limit ?? limit + 1),
     })) as WireInvocations
+    const listed = found.slice(0, limit)
+    if (recording && listed.length === 0 && name !== undefined) await checkFunction(context, client, name)
     if (flags.as === 'curl')
       for (const one of listed) sayCurl(context, client, await readInvocation(context, client, one.id))
     else if (context.print.json) context.print.value(listed)
     else list(context, listed)
     if (!recording) context.print.note('this gateway keeps no invocations: start it with --record')
-    else if (listed.length === 0 && !context.print.json) context.print.note('no invocations are kept yet')
+    else if (listed.length === 0 && !context.print.json)
+      context.print.note(`no invocations ${name === undefined ? '' : `of ${name} `}are kept yet`)
+    else if (found.length > limit) context.print.note(`(the last ${limit}; more with --limit)`)
     return 0
   },
 })
+
+/** FUNCTION_NOT_FOUND, with what was probably meant: another function, or an invocation. */
+async function checkFunction(context: Context, client: GatewayClient, given: string): Promise<void> {
+  const { flags } = context
+  const { name, namespace } = given.includes('.')
+    ? parseRef(given)
+    : { name: given, namespace: flags.namespace }
+  const functions = await client.list(namespace)
+  if (functions.some((one) => one.name === name)) return
+  const isId =
+    given !== 'show' &&
+    (await readInvocation(context, client, given).then(
+      () => true,
+      () => false,
+    ))
+  const near = nearest(
+    name,
+    functions.map((one) => one.name),
+  )
+  throw new FaasError('FUNCTION_NOT_FOUND', {
+    message: `no function ${JSON.stringify(given)} at ${client.url}`,
+    remedy: isId
+      ? `Did you mean: faasdock invocations show ${given}`
+      : given === 'show'
+        ? 'Say which invocation: faasdock invocations show ID, or show last.'
+        : near.length > 0
+          ? `Did you mean ${near.join(', ')}?`
+          : 'See what is deployed with "faasdock list", and all that is kept with "faasdock invocations".',
+  })
+}
 
 async function forget(
   { print }: Context,

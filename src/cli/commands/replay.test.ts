@@ -255,6 +255,12 @@ describe('replay', () => {
     const named = await cli(['replay', 'fn', '-g', app.url])
     expect(named.err).toContain('→ fn is a function: "last --function fn" means its last invocation')
     expect((await cli(['replay', 'last', '--function', 'fn', '-g', app.url])).code).toBe(0)
+    await app.ask('DELETE', '/system/functions', { functionName: 'fn' })
+    const removed = await cli(['replay', '-g', app.url])
+    expect(removed.code).toBe(1)
+    expect(removed.err).toMatch(
+      /^error FUNCTION_NOT_FOUND: invocation \S+ is one of fn\.openfaas-fn, which is not deployed any more\n→ /,
+    )
     await using off = await useApp({})
     expect((await cli(['replay', '-g', off.url])).err).toContain('this gateway keeps no invocations')
     await using foreign = await startFakeGateway()
@@ -307,6 +313,26 @@ describe('invocations', () => {
     const forgotten = await cli(['invocations', 'fn', '--forget', '-g', app.url])
     expect(forgotten.out).toBe('1 invocation is forgotten\n')
     expect((await cli(['invocations', 'show', 'one', '-g', app.url])).code).toBe(1)
+  })
+
+  test('of a name that is no function says what was meant, and a list that is cut says so', async () => {
+    await using steered = await useSteered(() => ({}))
+    const { app } = steered
+    const at = (...argv: string[]) => cli(['invocations', ...argv, '-g', app.url])
+    await call(app, '', { headers: { 'X-Call-Id': 'first-of-all' } })
+    expect((await at('first')).err).toContain('→ Did you mean: faasdock invocations show first')
+    expect((await at('fnn')).err).toMatch(
+      /^error FUNCTION_NOT_FOUND: no function "fnn" at \S+\n→ Did you mean fn\?\n/,
+    )
+    expect((await at('show')).err).toContain('→ Say which invocation')
+    expect(await at('unheard-of')).toMatchObject({ code: 1, out: '' })
+    await app.deploy('other', 'image')
+    expect(await at('other')).toEqual({ code: 0, out: '', err: 'no invocations of other are kept yet\n' })
+    for (let i = 1; i < 20; i++) await call(app)
+    expect((await at()).err).toBe('')
+    await call(app)
+    expect(await at()).toMatchObject({ err: '(the last 20; more with --limit)\n' })
+    expect((await at('--limit', '20')).err).toBe('')
   })
 
   test('--as curl is a line for a shell that sends the same', async () => {

@@ -57,6 +57,7 @@ export const replay = defineCommand<Flags>({
     const client = await findGateway(context, { strict: true })
     const kept = await readInvocation(context, client, id, flags.function)
     const request = await requestOf(context, kept, flags)
+    await checkDeployed(client, kept)
     const compare = async (): Promise<boolean> => {
       const again = await replayCall(context, client, kept, request)
       return say(context, kept, again, flags)
@@ -66,6 +67,21 @@ export const replay = defineCommand<Flags>({
     return EXIT.ok
   },
 })
+
+/** FUNCTION_NOT_FOUND: invocations outlive their function. */
+async function checkDeployed(client: GatewayClient, kept: WireInvocation): Promise<void> {
+  try {
+    await client.get(kept.name, kept.namespace)
+  } catch (error) {
+    if (!(error instanceof FaasError) || error.code !== 'FUNCTION_NOT_FOUND') throw error
+    throw new FaasError('FUNCTION_NOT_FOUND', {
+      message: `invocation ${shortId(kept.id)} is one of ${formatRef(kept)}, which is not deployed any more`,
+      remedy:
+        'Deploy it again, or replay another: "faasdock invocations" lists them, and "replay last --function NAME" sends the last one of a function.',
+      cause: error,
+    })
+  }
+}
 
 /** BAD_USAGE when it cannot be sent as it was. */
 async function requestOf(context: Context, kept: WireInvocation, flags: Flags): Promise<RepeatRequest> {
