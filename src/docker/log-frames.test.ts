@@ -40,6 +40,14 @@ test.each([1, 7, 8, 50, 100_000])('lines are the same in chunks of %d bytes', (c
   ])
 })
 
+test('what the engine says of itself in the stream is no line', () => {
+  const payload = Buffer.from('Error grabbing logs: open /x/abc-json.log: no such file or directory\n')
+  const own = Buffer.concat([Buffer.from([3, 0, 0, 0, 0, 0, 0, payload.length]), payload])
+  const bytes = Buffer.concat([frame(1, 1, 'one\n'), own, frame(2, 2, 'two\n'), own])
+  for (const chunkSize of [1, 50, 1000])
+    expect(read(bytes, chunkSize).map(({ text }) => text)).toEqual(['one', 'two'])
+})
+
 test('pieces of a long line come together, also when a character is cut and another stream writes between', () => {
   const whole = Buffer.from(`a${'汉'.repeat(12_000)}\n`)
   const bytes = Buffer.concat([

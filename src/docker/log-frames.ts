@@ -14,6 +14,11 @@ export interface RawLine {
 const MAX_LINE_BYTES = 2 ** 20
 /** Docker's frame around each piece of output: stream type, three zero bytes, length. */
 const FRAME_HEADER_BYTES = 8
+/**
+ * The stream type of what the engine itself has to say, without a time: `Error grabbing logs: open …: no such file`, of a
+ * container that is being removed. No output of the container's.
+ */
+const ENGINES_OWN = 3
 /** What engines cut long lines into. */
 const PIECE_SIZES = new Set([16_384, 8192])
 const NEWLINE = 10
@@ -43,7 +48,9 @@ export class LogFrames {
     while (bytes.length - at >= FRAME_HEADER_BYTES) {
       const end = at + FRAME_HEADER_BYTES + bytes.readUInt32BE(at + 4)
       if (bytes.length < end) break
-      const line = this.#take(bytes[at] ?? 0, bytes, at + FRAME_HEADER_BYTES, end)
+      const source = bytes[at] ?? 0
+      const line =
+        source === ENGINES_OWN ? undefined : this.#take(source, bytes, at + FRAME_HEADER_BYTES, end)
       if (line) lines.push(line)
       at = end
     }
