@@ -16,7 +16,7 @@ await setUp(['setup', ...stack, ...valueOf(args, '--engine')])
 
 const { engineFarewell } = await import('../dist/setup/engine-note.js')
 process.once('exit', () => {
-  const farewell = engineFarewell()
+  const farewell = engineFarewell(performance.timeOrigin)
   if (farewell !== undefined) writeSync(2, `${farewell}\n`)
 })
 

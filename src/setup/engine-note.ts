@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 
 /** That faasdock started (and perhaps installed) the engine that runs, and how to stop it. */
@@ -28,10 +28,13 @@ export function readEngineNote(file = NOTE_FILE): EngineNote | undefined {
   }
 }
 
-/** What to say when a run ends and the engine stays; undefined when the engine is not faasdock's doing. Synchronous, for exit handlers. */
-export function engineFarewell(file = NOTE_FILE): string | undefined {
+/**
+ * What to say when a run that began at `since` (milliseconds since the epoch) ends and the engine stays; undefined when the
+ * engine is not its doing, but that of an earlier run or of others. Synchronous, for exit handlers.
+ */
+export function engineFarewell(since: number, file = NOTE_FILE): string | undefined {
   const note = readEngineNote(file)
-  if (!note) return undefined
+  if (!note || (statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0) < since) return undefined
   const verb = note.installed ? 'installed' : 'started'
   if (note.pid === undefined) {
     return `The Docker engine that faasdock ${verb} stays. Stop it with: systemctl stop docker`

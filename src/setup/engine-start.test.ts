@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -57,19 +57,26 @@ describe('the farewell', () => {
   const file = (): string => join(folder, 'note.json')
 
   test('is none when faasdock started no engine', () => {
-    expect(engineFarewell(file())).toBeUndefined()
+    expect(engineFarewell(0, file())).toBeUndefined()
   })
 
   test('says how to stop an engine of systemd', async () => {
     await writeEngineNote({ installed: true, how: 'systemctl' }, file())
-    expect(engineFarewell(file())).toBe(
+    expect(engineFarewell(0, file())).toBe(
       'The Docker engine that faasdock installed stays. Stop it with: systemctl stop docker',
     )
+  })
+
+  test('is for the run that started the engine, and no later one', async () => {
+    await writeEngineNote({ installed: false, how: 'systemctl' }, file())
+    const { mtimeMs } = await stat(file())
+    expect(engineFarewell(mtimeMs - 1, file())).toContain('that faasdock started stays')
+    expect(engineFarewell(mtimeMs + 1, file())).toBeUndefined()
   })
 
   test('is none when the process is gone or another one has its id', async () => {
     await writeEngineNote({ installed: false, how: 'dockerd', pid: process.pid, log: '/l' }, file())
     expect(readEngineNote(file())).toBeUndefined()
-    expect(engineFarewell(file())).toBeUndefined()
+    expect(engineFarewell(0, file())).toBeUndefined()
   })
 })
