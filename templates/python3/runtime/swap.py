@@ -105,7 +105,7 @@ class Swap:
             number = self._replace(wanted, files, deleted if since is not None else None)
             self.hash = wanted
             taken = (time.perf_counter() - started) * 1000
-            log(f"swap: generation {number} answers, {wanted or 'without a hash'}, after {taken:.1f} ms")
+            log(f"swap: generation {number} answers, {wanted[:8] if wanted else 'without a hash'}, after {taken:.1f} ms")
             return {"number": number, "hash": wanted, "ms": round(taken, 3)}
 
     def _replace(self, wanted, files, deleted):
