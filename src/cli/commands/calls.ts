@@ -1,5 +1,7 @@
+import { FaasError } from '../../core/errors.ts'
 import { defineCommand, flag, numberFlag } from '../command.ts'
 import type { Context } from '../command.ts'
+import type { GatewayClient } from '../gateway-client.ts'
 import { findGateway } from '../gateway-for.ts'
 import { padEnd } from '../text-width.ts'
 import { tableLines } from '../table.ts'
@@ -13,6 +15,8 @@ interface Flags {
   readonly follow?: boolean
 }
 
+const DEFAULT_LIMIT = 20
+
 /** What became of async calls: the newest, one of them, or each change as it happens. */
 export const calls = defineCommand<Flags>({
   args: '[call-id]',
@@ -25,7 +29,8 @@ export const calls = defineCommand<Flags>({
     numberFlag('--limit <n>', 'at most so many, newest first (default: 20)', 1),
     flag('--follow', 'go on with each change of a call as it happens'),
   ],
-  examples: ['', '3f2c…', '--function m-search --state waiting,dead', '--follow --json'],
+  details: 'The id, or its beginning, is one of the list. Without one the newest are listed.',
+  examples: ['', '3f2c', '--function m-search --state waiting,dead', '--follow --json'],
   async run(context, [id], flags) {
     const client = await findGateway(context, { strict: false })
     const { print } = context
@@ -36,27 +41,65 @@ export const calls = defineCommand<Flags>({
       id,
     }
     if (id !== undefined && !flags.follow) {
-      const call = (await client.read(`/system/calls/${encodeURIComponent(id)}`)) as WireCall
+      const call = await readCall(client, id)
       if (print.json) print.value(call)
       else for (const line of describeCall(call)) print.line(line)
       return 0
     }
-    const limit = String(flags.limit ?? 20)
+    const limit = flags.limit ?? DEFAULT_LIMIT
     if (!flags.follow) {
-      const listed = (await client.read('/system/calls', { ...query, limit })) as WireCall[]
+      // One more than is shown tells that there are more; whoever says how many knows it.
+      const asked = String(flags.limit ?? limit + 1)
+      const found = (await client.read('/system/calls', { ...query, limit: asked })) as WireCall[]
+      const listed = found.slice(0, limit)
       if (print.json) print.value(listed)
       else if (listed.length === 0) print.note('no calls')
       else for (const line of tableLines(HEAD, listed.map(row))) print.line(line)
+      if (found.length > limit && !print.json) print.note(`(the last ${limit}; more with --limit)`)
       return 0
     }
+    // A call that is not there yet may come.
+    const whole =
+      id &&
+      (await readCall(client, id).then(
+        (call) => call.id,
+        () => id,
+      ))
     // Newest last, where more are to come.
-    for await (const call of client.follow('/system/calls', { ...query, limit, follow: '1' })) {
+    for await (const call of client.follow('/system/calls', {
+      ...query,
+      id: whole,
+      limit: String(limit),
+      follow: '1',
+    })) {
       const one = call as WireCall
       if (flags.state === undefined || flags.state.split(',').includes(one.state)) show(context, one)
     }
     return 0
   },
 })
+
+/** Of so many newest calls one is found by the beginning of its id: as many as the gateway lists. */
+const LOOKED_THROUGH = 10_000
+
+/** The call of an id, or of a beginning that no other id has. CALL_NOT_FOUND. */
+async function readCall(client: GatewayClient, id: string): Promise<WireCall> {
+  try {
+    return (await client.read(`/system/calls/${encodeURIComponent(id)}`)) as WireCall
+  } catch (error) {
+    if (!(error instanceof FaasError) || error.code !== 'CALL_NOT_FOUND') throw error
+    const newest = (await client.read('/system/calls', { limit: String(LOOKED_THROUGH) })) as WireCall[]
+    const found = newest.filter((call) => call.id.startsWith(id))
+    const ids = [...new Set(found.map((call) => call.id))]
+    const [first] = found
+    if (!first) throw error
+    if (ids.length === 1) return first
+    throw new FaasError('CALL_NOT_FOUND', {
+      message: `${ids.length} calls begin with ${JSON.stringify(id)}: ${ids.slice(0, 5).join(', ')}${ids.length > 5 ? ' …' : ''}`,
+      remedy: 'Give more of the id.',
+    })
+  }
+}
 
 const HEAD = ['CALL', 'FUNCTION', 'STATE', 'ATTEMPTS', 'STATUS', 'QUEUED', 'TOOK']
 

@@ -42,6 +42,10 @@ describe('calls and queue', () => {
     await call('done')
     await shows('done', 'succeeded')
     gate = new Promise((resolve) => (open = resolve))
+    const one = startCli(['calls', 'don', '--follow', '--gateway', given.url])
+    await until(() => one.stdout.text.includes('done  fn  succeeded'))
+    one.interrupt()
+    await one.exit
     const following = startCli(['calls', '--follow', '--gateway', given.url])
     await until(() => following.stdout.text.includes('done  fn  succeeded'))
     await call('followed')
@@ -54,6 +58,11 @@ describe('calls and queue', () => {
     expect(out).toMatch(/CALL\s+FUNCTION\s+STATE/)
     expect(out).toMatch(/^followed\s+fn\s+succeeded\s+1\s+200/m)
     expect((await at('calls', 'nobody')).code).not.toBe(0)
+    expect((await at('calls', 'foll')).out).toMatch(/^Call: +followed$/m)
+    await call('follows')
+    await shows('follows', 'succeeded')
+    expect((await at('calls', 'foll')).err).toContain('2 calls begin with "foll": follows, followed')
+    expect((await at('calls', 'followe')).code).toBe(0)
   })
 
   test('a dead letter is listed, shown with its answer, made again and purged', async () => {
