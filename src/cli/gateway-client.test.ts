@@ -113,6 +113,29 @@ test('what is no gateway is recognised', async () => {
   )
 })
 
+test('a server that has no list of functions is no gateway', async () => {
+  await using gateway = await startFakeGateway()
+  gateway.intercept = (_request, response) => {
+    response.writeHead(404, { 'content-type': 'application/json' }).end('{"error":"not found"}')
+    return true
+  }
+  await expect(clientOf(gateway.url).list()).rejects.toMatchObject({
+    code: 'GATEWAY_REFUSED',
+    message: `what answers at ${gateway.url} is no OpenFaaS gateway (404, application/json)`,
+  })
+})
+
+test('a page of a proxy before a gateway is told by its status', async () => {
+  await using gateway = await startFakeGateway()
+  gateway.intercept = (_request, response) => {
+    response.writeHead(502, { 'content-type': 'text/html' }).end('<html>Bad Gateway')
+    return true
+  }
+  await expect(clientOf(gateway.url).list()).rejects.toMatchObject({
+    message: `the gateway at ${gateway.url} answered 502`,
+  })
+})
+
 test('an invocation streams both ways and follows no redirect', async () => {
   await using gateway = await startFakeGateway()
   gateway.intercept = (_request, response, body) => {

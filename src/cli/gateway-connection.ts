@@ -2,7 +2,7 @@ import { ERROR_CODES, FaasError } from '../core/errors.ts'
 import type { ErrorCode } from '../core/errors.ts'
 import { readText, send } from './http.ts'
 import type { HttpAnswer, HttpRequest } from './http.ts'
-import { isNoGateway, isPage, noGateway } from './no-gateway.ts'
+import { isNoGateway, isPage, lacksList, noGateway } from './no-gateway.ts'
 import { VERSION } from '../package.ts'
 
 /** What faas-cli allows a gateway for one answer. */
@@ -77,14 +77,21 @@ export class GatewayConnection {
       ...(ask.signal && { signal: ask.signal }),
       timeout: ask.timeout ?? API_TIMEOUT,
     })
+    // Of a namespace that is not there gateways may say 404, too.
+    const isList = method === 'GET' && path === '/system/functions' && ask.query?.['namespace'] === undefined
+    if (isList && lacksList(answer)) throw await this.#noGateway(answer)
     return path.startsWith('/system/') ? this.ofGateway(answer) : answer
   }
 
   /** The answer, unless something else than a gateway gave it. GATEWAY_REFUSED. */
   async ofGateway(answer: HttpAnswer): Promise<HttpAnswer> {
-    if (!isNoGateway(answer)) return answer
+    if (isNoGateway(answer)) throw await this.#noGateway(answer)
+    return answer
+  }
+
+  async #noGateway(answer: HttpAnswer): Promise<FaasError> {
     await readText(answer)
-    throw noGateway(this.url, answer, await this.#others())
+    return noGateway(this.url, answer, await this.#others())
   }
 
   /** One request as it is, without anything that lets in, and without a time limit unless it says one. */

@@ -20,9 +20,18 @@ export function isPage({ headers }: HttpAnswer): boolean {
 
 /** Whether something else listens where the gateway should: it has a web page for a route of the gateway. */
 export function isNoGateway(answer: HttpAnswer): boolean {
-  const { status, headers } = answer
-  if (!isPage(answer) || GATEWAYS.some((name) => headers[name] !== undefined)) return false
+  const { status } = answer
+  if (!isPage(answer) || saysGateway(answer)) return false
   return status < 300 || (status >= 400 && status < 500 && !PROXYS.includes(status))
+}
+
+/** The same of an answer to the list of functions: every gateway has that route (contract 1.1). */
+export function lacksList(answer: HttpAnswer): boolean {
+  return answer.status === 404 && !saysGateway(answer)
+}
+
+function saysGateway({ headers }: HttpAnswer): boolean {
+  return GATEWAYS.some((name) => headers[name] !== undefined)
 }
 
 /** `others`: where gateways of this user are known to run. */
