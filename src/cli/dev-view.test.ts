@@ -199,6 +199,8 @@ test('only the steps of a build are printed, and everything when asked', () => {
   const quiet = makeView()
   expect(quiet.see({ type: 'build.output', ref, line: 'Step 1/9 : FROM node' })).toHaveLength(1)
   expect(quiet.see({ type: 'build.output', ref, line: 'added 12 packages' })).toEqual([])
+  const line = 'warning: handler.js comes from the template: /p/m-search has none'
+  expect(quiet.see({ type: 'build.output', ref, line })).toEqual([`! m-search  ${line}`])
   expect(makeView(true).see({ type: 'build.output', ref, line: 'added 12 packages' })).toHaveLength(1)
 })
 

@@ -2,6 +2,7 @@ import { basename } from 'node:path'
 import { formatRef } from '../core/function.ts'
 import type { FunctionRef, Problem } from '../core/function.ts'
 import type { StampedEvent } from '../engine/events.ts'
+import { isWarning } from './build-warning.ts'
 import type { LiveRow } from './live.ts'
 import { frameLines, placed, problemText } from './problem-text.ts'
 import { formatSpan } from './time-words.ts'
@@ -185,6 +186,7 @@ export class DevView {
 
   #output(ref: FunctionRef, line: string): DevLine[] {
     this.#turn(ref).step = line
+    if (isWarning(line)) return [{ tone: 'plain', text: `! ${ref.name}  ${line}` }]
     // Steps tell that a long build lives; all of it is for those who ask.
     const isStep = /^(Step \d+\/\d+|#\d+ \[)/.test(line)
     return this.#verbose || isStep ? [{ tone: 'detail', text: `${ref.name}  ${line}` }] : []

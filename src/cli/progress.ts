@@ -1,3 +1,4 @@
+import { isWarning } from './build-warning.ts'
 import type { Context } from './command.ts'
 import type { Print } from './print.ts'
 import { LiveRegion } from './live.ts'
@@ -33,7 +34,7 @@ export class Progress implements Disposable {
   output(name: string, line: string): void {
     const row = this.#rows.get(name)
     if (row) row.step = line
-    if (this.#echo) this.#say(name, line)
+    if (this.#echo || (this.#region.live && isWarning(line))) this.#say(name, line)
     this.#region.refresh()
   }
 
