@@ -107,7 +107,7 @@ function fieldsOf(fn: FunctionSpec | WireFunction): Map<string, string> {
   if (fn.envProcess) fields.set('fprocess', fn.envProcess)
   const groups = { env: envVars, label: labels, annotation: annotations, limits, requests }
   for (const [group, record] of Object.entries(groups))
-    for (const [key, value] of Object.entries(record ?? {})) fields.set(`${group}.${key}`, value as string)
+    for (const [key, value] of Object.entries(record ?? {})) fields.set(`${group}.${key}`, value)
   for (const secret of secrets ?? []) fields.set(`secret.${secret}`, 'present')
   for (const constraint of constraints ?? []) fields.set(`constraint.${constraint}`, 'present')
   return fields
