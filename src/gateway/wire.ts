@@ -54,7 +54,7 @@ export function readDeployment(body: unknown): FunctionSpec {
 
 function readResources(given: z.infer<typeof resources>): Resources | undefined {
   const named = Object.entries(given ?? {}).filter(([, amount]) => amount)
-  return named.length === 0 ? undefined : (Object.fromEntries(named))
+  return named.length === 0 ? undefined : Object.fromEntries(named)
 }
 
 const deletion = z.object({ functionName: text.min(1), namespace: text.nullish() })
