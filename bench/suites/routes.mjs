@@ -49,7 +49,8 @@ const mark = { openfaas: '1' }
 const ROUTES = [
   { path: '/system/functions' },
   { path: '/system/function/hello-1' },
-  { path: '/system/function/hello-1?usage=1' },
+  // Each of them asked for the first time.
+  { name: 'GET /system/function/NAME?usage=1', path: (i) => `/system/function/hello-${i}?usage=1` },
   {
     name: 'POST /system/functions',
     method: 'POST',

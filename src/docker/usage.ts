@@ -5,13 +5,15 @@ import type { Engine } from './client.ts'
 
 /** Between two looks that CPU is measured by, milliseconds: long enough for the kernel's counters, short for a person. */
 const APART_MS = 150
-/** A look this old says nothing about now, milliseconds. */
-const TOO_OLD_MS = 60_000
-
+/** How long ago the use that is told of may have begun, milliseconds: what was an hour ago says nothing of now. */
+const WINDOW_MS = 30_000
 /** Until an engine that looks once a second has looked again. */
 const MAX_LOOKS = 10
 
-type Look = () => Promise<UsageSample | undefined>
+interface Look {
+  readonly isCheap: boolean
+  sample(): Promise<UsageSample | undefined>
+}
 interface Used {
   readonly cpuMillis: number
   readonly memoryBytes: number
@@ -20,27 +22,58 @@ interface Used {
 interface Known {
   readonly look: Look
   readonly sample: UsageSample
-  readonly used: Used
+  /** Absent until somebody asked. */
+  readonly used?: Used
   readonly atMs: number
 }
 
 /**
- * Measures the CPU and memory that containers use. CPU is taken since the last time somebody asked, if that was within
- * the last minute: who asks again and again is answered at once. The first answer takes about 0.2 s. (Engines before 25,
- * on another machine, look only once a second; there it takes that second.)
+ * Measures the CPU and memory that containers use. CPU is that since somebody asked, or since it was looked last, which is
+ * done twice a minute where it costs next to nothing: nobody waits for a second look. Elsewhere the first answer takes about
+ * 0.2 s. (Engines before 25, on another machine, look only once a second; there it takes that second.)
  */
-export class UsageMeter {
+export class UsageMeter implements Disposable {
   readonly #engine: Engine
   readonly #known = new Map<string, Known>()
+  readonly #timer: NodeJS.Timeout
 
   constructor(engine: Engine) {
     this.#engine = engine
+    this.#timer = setInterval(() => this.#refresh(), WINDOW_MS).unref()
+  }
+
+  [Symbol.dispose](): void {
+    clearInterval(this.#timer)
+  }
+
+  #refresh(): void {
+    const old = performance.now() - WINDOW_MS / 2
+    for (const [id, { atMs, look }] of this.#known)
+      if (atMs > old) continue
+      else if (look.isCheap) this.#measureOne(id).catch(() => undefined)
+      else this.#known.delete(id)
+  }
+
+  /** A container runs, and somebody may ask. */
+  begin(id: string): void {
+    // Whoever asks looks again.
+    this.#firstLook(id).catch(() => undefined)
+  }
+
+  async #firstLook(id: string): Promise<void> {
+    const look = await lookingAt(this.#engine, id)
+    const sample = await look.sample()
+    if (sample && look.isCheap && !this.#known.has(id))
+      this.#known.set(id, { look, sample, atMs: performance.now() })
+  }
+
+  /** A container is gone. */
+  forget(id: string): void {
+    this.#known.delete(id)
   }
 
   /** Several containers together; gone ones count nothing. */
   async measure(ids: readonly string[]): Promise<Used> {
-    const oldest = performance.now() - TOO_OLD_MS
-    for (const [id, { atMs }] of this.#known) if (atMs < oldest) this.#known.delete(id)
     const used = await Promise.all(ids.map((id) => this.#measureOne(id)))
     const sum = (values: number[]): number => values.reduce((total, value) => total + value, 0)
     return {
@@ -51,10 +84,10 @@ export class UsageMeter {
 
   async #measureOne(id: string): Promise<Used> {
     const known = this.#known.get(id)
-    if (known && performance.now() - known.atMs < APART_MS) return known.used
+    if (known?.used && performance.now() - known.atMs < APART_MS) return known.used
     const look = known?.look ?? (await lookingAt(this.#engine, id))
-    const before = known?.sample ?? (await look())
-    const now = known ? await look() : await nextLook(look, before)
+    const before = known?.sample ?? (await look.sample())
+    const now = known ? await look.sample() : await nextLook(look, before)
     if (!now || !before) {
       this.#known.delete(id)
       return { cpuMillis: 0, memoryBytes: now?.memoryBytes ?? 0 }
@@ -64,7 +97,7 @@ export class UsageMeter {
     const cpuMillis =
       passed > 0
         ? Math.max(0, ((now.cpuNanos - before.cpuNanos) / passed) * 1000)
-        : (known?.used.cpuMillis ?? 0)
+        : (known?.used?.cpuMillis ?? 0)
     const used = { cpuMillis, memoryBytes: now.memoryBytes }
     this.#known.set(id, { look, sample: passed > 0 ? now : before, used, atMs: performance.now() })
     return used
@@ -75,7 +108,7 @@ export class UsageMeter {
 async function nextLook(look: Look, before: UsageSample | undefined): Promise<UsageSample | undefined> {
   for (let tries = 1; ; tries++) {
     await wait(APART_MS)
-    const now = await look()
+    const now = await look.sample()
     if (!now || now.atNanos !== before?.atNanos || tries === MAX_LOOKS) return now
   }
 }
@@ -87,9 +120,9 @@ async function lookingAt(engine: Engine, id: string): Promise<Look> {
     .inspect()
     .then(({ State }) => State.Pid)
     .catch(() => 0)
-  if (pid === 0) return () => Promise.resolve(undefined)
-  if (await cgroupSample(id, pid)) return () => cgroupSample(id, pid)
-  return () => engineSample(engine, id)
+  if (pid === 0) return { isCheap: false, sample: () => Promise.resolve(undefined) }
+  if (await cgroupSample(id, pid)) return { isCheap: true, sample: () => cgroupSample(id, pid) }
+  return { isCheap: false, sample: () => engineSample(engine, id) }
 }
 
 /** What of the engine's answer is read; on a container that just ended, any of it may be missing. */

@@ -2,6 +2,7 @@ import type Dockerode from 'dockerode'
 import { expect, test } from 'vitest'
 import { makeEngine } from '../../src/docker/client.ts'
 import type { Engine } from '../../src/docker/client.ts'
+import { removeContainer } from '../../src/docker/containers.ts'
 import { UsageMeter } from '../../src/docker/usage.ts'
 import { describeDocker, dockerAddress } from '../support/docker.ts'
 import { until } from '../support/until.ts'
@@ -17,7 +18,7 @@ async function busyContainer(engine: Engine): Promise<{ id: string } & AsyncDisp
     HostConfig: { NanoCpus: 5e8 },
   })
   await container.start()
-  return { id: container.id, [Symbol.asyncDispose]: () => container.remove({ force: true }) }
+  return { id: container.id, [Symbol.asyncDispose]: () => removeContainer(engine, container.id) }
 }
 
 /** The engine as one of another machine: its process ids are not ours. */
@@ -56,6 +57,18 @@ describeDocker('the use of containers', () => {
     const again = performance.now()
     await new UsageMeter(view(engine)).measure(ids)
     expect(performance.now() - again).toBeLessThan(limitMs)
+  })
+
+  test('of a container that was begun with needs no second look', async () => {
+    const engine = makeEngine(dockerAddress())
+    await using container = await busyContainer(engine)
+    const meter = new UsageMeter(engine)
+    meter.begin(container.id)
+    // Whoever asks is told what it used since: once that is a tenth of a core, it was not measured in this moment.
+    await until(async () => (await meter.measure([container.id])).cpuMillis > 100)
+    meter.forget(container.id)
+    await container[Symbol.asyncDispose]()
+    expect(await meter.measure([container.id])).toEqual({ cpuMillis: 0, memoryBytes: 0 })
   })
 
   test('is nothing for containers that are gone', async () => {

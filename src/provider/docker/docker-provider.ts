@@ -252,6 +252,7 @@ export class DockerProvider implements Provider {
           const origin = originOf(container, this.#publishes)
           const began = readBeginning(labels[LABEL.code])
           this.#set(ref).adopt(revision, { id: container.id, origin, ref, ...(began && { began }) })
+          this.#usage.begin(container.id)
           // A secret may have changed while nobody was there to tell it.
           await this.#secrets.refresh(container)
         } else {
@@ -375,6 +376,7 @@ export class DockerProvider implements Provider {
 
   /** Lets go of the engine; replicas run on and can be adopted. */
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#usage[Symbol.dispose]()
     this.#stopped.abort(new FaasError('STOPPING', { message: 'the provider stops', remedy: 'Start again.' }))
     await this.#debuggers[Symbol.asyncDispose]()
     await Promise.all([...this.#sets.values()].map((set) => set.settled()))
@@ -403,6 +405,8 @@ export class DockerProvider implements Provider {
   }
 
   #emit(event: ProviderEvent): void {
+    if (event.type === 'replica-ready') this.#usage.begin(event.replica)
+    if (event.type === 'replica-gone') this.#usage.forget(event.replica)
     for (const watcher of [...this.#watchers]) watcher(event)
   }
 
