@@ -42,10 +42,10 @@ const answer = (request, response) => {
       process.stdout.write('begin' + (q('letter') || 'x').repeat(Number(q('length'))) + 'end\\n')
       return response.end('printed')
     case '/flood': {
-      const [lines, rate, begun] = [Number(q('lines')), Number(q('rate')), Date.now()]
-      let next = 0
+      const [lines, rate, begun, from] = [Number(q('lines')), Number(q('rate')), Date.now(), Number(q('from'))]
+      let next = from
       const timer = setInterval(() => {
-        const due = Math.min(lines, Math.floor(((Date.now() - begun) / 1000) * rate))
+        const due = Math.min(lines, from + Math.floor(((Date.now() - begun) / 1000) * rate))
         let text = ''
         while (next < due) text += 'flood ' + next++ + ' ' + 'x'.repeat(300) + '\\n'
         if (text) process.stdout.write(text)
