@@ -52,7 +52,23 @@ function notices({ app }: TestApp): string[] {
   return said
 }
 
+/** As functions call it on an engine of another machine, which passes on to this one's loopback. */
+const insideUrl = ({ provider }: TestApp): string => `http://127.0.0.1:${provider.gateway?.port ?? 0}`
+
 describe('a gateway on the loopback', () => {
+  test('asks functions for its login, where calls are open', async () => {
+    await using platform = await useApp({ echo })
+    await platform.deploy('a', 'echo')
+    const headers = { host: 'gateway.openfaas:8080' }
+    expect((await send(insideUrl(platform), '/function/a', { headers })).text).toBe('echo')
+    expect((await send(insideUrl(platform), '/system/functions', { headers })).status).toBe(401)
+    const password = readFileSync(join(platform.app.dataDir, 'basic-auth-password'), 'utf8')
+    const login = { ...headers, ...basic('admin', password) }
+    expect((await send(insideUrl(platform), '/system/functions', { headers: login })).status).toBe(200)
+    await using open = await useApp({ echo }, { auth: false })
+    expect((await send(insideUrl(open), '/system/functions', { headers })).status).toBe(200)
+  })
+
   test('asks for no login, and ignores one that is stale or empty', async () => {
     await using platform = await useApp({ echo })
     for (const authorization of ['Bearer ', 'Bearer', 'Bearer stale', 'Basic b2xkOm9sZA==', 'nonsense'])

@@ -90,8 +90,9 @@ async function namingHolder(
 }
 
 /**
- * Listens where functions call: on `hostAddress`, this host's address on their network, where there is one. Gives where
- * calls for the gateway's names have to go; that it is port 8080 for functions is the provider's matter.
+ * Listens where functions call: on `hostAddress`, this host's address on their network, or, where there is none, on a port
+ * of the loopback, which the engine passes on to. Gives where calls for the gateway's names have to go; that it is port
+ * 8080 for functions is the provider's matter.
  */
 export async function listenInside(
   gateway: Gateway,
@@ -99,7 +100,12 @@ export async function listenInside(
   outside: Listening,
   asks: Login | undefined,
 ): Promise<Listening> {
-  if (hostAddress === undefined) return { host: 'host.docker.internal', port: outside.port }
+  if (hostAddress === undefined) {
+    // Functions are asked for the login also where this machine's own users are not.
+    const isShared = asks === undefined || !isLoopback(outside.host)
+    const { port } = isShared ? outside : await gateway.listen('127.0.0.1', 0, asks)
+    return { host: 'host.docker.internal', port }
+  }
   const coversAll = outside.host === '0.0.0.0' || outside.host === '::'
   if (coversAll && outside.port === PORT_INSIDE) return { host: hostAddress, port: PORT_INSIDE }
   try {

@@ -14,7 +14,7 @@ describe('the memory provider keeps the contract', () => {
     slowStartMs: 200,
     make: async ({ drainMs }) => {
       const provider = new MemoryProvider({ images: { hello: helloInMemory }, drainMs })
-      await provider.routeGateway()
+      await provider.routeGateway({ host: 'nowhere', port: 0 })
       return {
         provider,
         crash: (replica) => provider.crash(replica),

@@ -81,6 +81,8 @@ const KEPT_LINES = 100_000
 /** Functions as HTTP servers in this process: what makes everything above the rooms testable in milliseconds. */
 export class MemoryProvider implements Provider {
   readonly hostAddress = undefined
+  /** Where calls of functions for the gateway's names would go. */
+  gateway: { readonly host: string; readonly port: number } | undefined
   readonly #options: MemoryProviderOptions
   readonly #sets = new Map<string, ReplicaSet>()
   readonly #replicas = new Map<string, MemoryReplica>()
@@ -113,7 +115,8 @@ export class MemoryProvider implements Provider {
     return { name: 'memory', version: process.version, architecture: process.arch }
   }
 
-  routeGateway(): Promise<void> {
+  routeGateway(gateway: { readonly host: string; readonly port: number }): Promise<void> {
+    this.gateway = gateway
     return Promise.resolve()
   }
 
