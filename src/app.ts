@@ -211,6 +211,7 @@ async function open(config: Config, parts: Partial<Parts>, closers: Closers): Pr
       secretDelivery,
       debugging,
       events,
+      problems,
       metrics,
       version,
       log,

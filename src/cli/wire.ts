@@ -47,6 +47,8 @@ export interface WireInfo {
   }
   readonly version?: WireVersion
   readonly arch?: string
+  /** Only while the stack file of its dev loop cannot be used. */
+  readonly stack?: { readonly file: string; readonly problem: Problem }
 }
 
 export interface WireLog {

@@ -258,12 +258,14 @@ test('a broken stack file is told, and everything goes on as it was until it is 
   await project.save(FILE)
   await soon(() => project.platform.of('stack.failed').length === 1)
   expect(project.platform.of('stack.failed')).toMatchObject([{ file: FILE, problem: { code: 'BAD_STACK' } }])
+  expect(project.platform.problems.stack).toMatchObject({ file: FILE, problem: { code: 'BAD_STACK' } })
   await project.save('/project/fn/a.js', 'fn-2')
   await soon(() => project.answer(fn.spec) === 'id:fn-2')
   project.stack = [fn]
   await project.save(FILE)
   await soon(() => project.platform.of('stack.read').length === 2)
   expect(types(project, 'stack.read', 'stack.failed')).toEqual(['stack.read', 'stack.failed', 'stack.read'])
+  expect(project.platform.problems.stack).toBeUndefined()
 })
 
 test('a secret that a function misses, once it is put into the folder, lets it start', async () => {

@@ -125,6 +125,7 @@ export class DevLoop implements AsyncDisposable {
   async #apply(stack: Stack): Promise<readonly SourceLoop[]> {
     const { events, functions, problems, registry } = this.#parts
     this.#stack = stack
+    problems.stack = undefined
     await this.#importSecrets(stack)
     events.emit({ type: 'stack.read', file: stack.file, functions: stack.functions.length })
     const due: SourceLoop[] = []
@@ -241,7 +242,8 @@ export class DevLoop implements AsyncDisposable {
    * before it stands still.
    */
   async #readAgain(signal: AbortSignal): Promise<void> {
-    const { events, clock } = this.#parts
+    const { events, clock, problems } = this.#parts
+    const { file } = this.#options
     const before = this.#stack
     try {
       let stack = await this.#options.readStack().catch(() => undefined)
@@ -258,7 +260,8 @@ export class DevLoop implements AsyncDisposable {
     } catch (error) {
       if (signal.aborted) throw error
       const problem = toProblem(asFaasError(error), clock)
-      events.emit({ type: 'stack.failed', file: this.#options.file, problem })
+      problems.stack = { file, problem }
+      events.emit({ type: 'stack.failed', file, problem })
     }
   }
 }

@@ -7,9 +7,18 @@ import { formatRef } from '../core/function.ts'
  */
 export type ProblemKind = 'build' | 'deploy' | 'image'
 
+/** A stack file that cannot be used as it is on disk; what was read of it before goes on. */
+export interface StackProblem {
+  /** Absolute path. */
+  readonly file: string
+  readonly problem: Problem
+}
+
 /** What is wrong with which function right now. The first good build or deploy clears its kind. */
 export class Problems {
   readonly #problems = new Map<string, Map<ProblemKind, Problem>>()
+  /** Of the stack file that is watched. The first good reading clears it. */
+  stack: StackProblem | undefined
 
   set(ref: FunctionRef, kind: ProblemKind, problem: Problem): void {
     const key = formatRef(ref)

@@ -146,11 +146,15 @@ for (const watchMode of ['auto', 'poll']) {
     await using s = await session(folder, watchMode)
     await truncate(s.path('stack.yml'))
     await until(() => s.of('stack.failed').length > 0)
+    const stackNow = async (): Promise<unknown> =>
+      ((await (await fetch(`${s.app.url}/system/info`)).json()) as { stack?: unknown }).stack
+    expect(await stackNow()).toMatchObject({ file: s.path('stack.yml'), problem: { code: 'BAD_STACK' } })
     await folder.write({ 'a/handler.js': 'a 2' })
     await s.becomes('a', { 'handler.js': 'a 2' })
     await s.call('b')
     await writeFile(s.path('stack.yml'), stackOf({ a: ['labels:', '  mended: "yes"'], b: [] }))
     await untilPasses(async () => expect((await s.call('a')).labels).toMatchObject({ mended: 'yes' }))
+    expect(await stackNow()).toBeUndefined()
     expect(s.of('function.removed')).toEqual([])
   })
 

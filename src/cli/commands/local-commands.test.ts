@@ -332,6 +332,30 @@ describe('status', () => {
     })
   })
 
+  test('tells of a stack file that cannot be used, although every function answers, and ends with 6', async () => {
+    await using gateway = await startFakeGateway()
+    const problem = {
+      code: 'BAD_STACK',
+      message: 'stack.yml:3:1 no map\nof functions',
+      remedy: 'Mend it.',
+      at: '',
+    }
+    const stack = { file: '/project/stack.yml', problem }
+    gateway.intercept = ({ url }, response) => {
+      if (url === '/system/info') response.end(JSON.stringify({ arch: 'x86_64', stack }))
+      return url === '/system/info'
+    }
+    const rooms = roomsOf({ toolbox: makeFakeToolbox() })
+    const { code, out } = await cli(['status', '-g', gateway.url], { rooms })
+    expect(code).toBe(6)
+    expect(out).toContain('stack     /project/stack.yml cannot be used; what was read before goes on\n')
+    expect(out).toContain(
+      '\n          BAD_STACK: stack.yml:3:1 no map\n          of functions\n          → Mend it.\n',
+    )
+    const json = await cli(['status', '--json', '-g', gateway.url], { rooms })
+    expect([json.code, JSON.parse(json.out)]).toMatchObject([6, { gateway: { stack } }])
+  })
+
   test('without a gateway still shows the engine, and ends with 4', async () => {
     const gateway = await startFakeGateway()
     await gateway[Symbol.asyncDispose]()

@@ -21,7 +21,8 @@ interface Flags {
 /** Gateway, engine and functions on one screen. */
 export const status = defineCommand<Flags>({
   options: [engineOption()],
-  details: 'Exit code 4 when no gateway answers, 6 when a function is failing.',
+  details:
+    'Exit code 4 when no gateway answers, 6 when a function is failing or the stack file of the gateway’s dev cannot be used.',
   examples: ['', '--json'],
   async run(context, _args, flags) {
     const client = await findGateway(context, { strict: false })
@@ -32,7 +33,8 @@ export const status = defineCommand<Flags>({
     if (context.print.json) showJson(context, client, engine, gateway)
     else showText(context, client, engine, gateway)
     if (gateway instanceof FaasError) return exitCodeOf(gateway.code)
-    return gateway.functions.some((fn) => stateOf(fn) === 'failing') ? EXIT.notReady : EXIT.ok
+    const isFailing = gateway.info.stack ?? gateway.functions.some((fn) => stateOf(fn) === 'failing')
+    return isFailing ? EXIT.notReady : EXIT.ok
   },
 })
 
@@ -89,6 +91,15 @@ function showText(
     `engine    ${engine instanceof FaasError ? failure(engine) : `${engine.address}  Docker ${engine.version} (${engine.architecture})`}`,
   )
   if (gateway instanceof FaasError) return
+  const { stack } = gateway.info
+  if (stack) {
+    print.line(`stack     ${red(`${stack.file} cannot be used; what was read before goes on`)}`)
+    print.line(
+      `          ${red(stack.problem.code)}: ${placed(stack.problem).replaceAll('\n', '\n          ')}`,
+    )
+    for (const line of frameLines(stack.problem)) print.line(`          ${line}`)
+    print.line(`          ${cyan(`→ ${stack.problem.remedy}`)}`)
+  }
   print.line(
     `functions ${gateway.functions.length === 0 ? 'none; deploy some with "faasdock up"' : gateway.functions.length}`,
   )

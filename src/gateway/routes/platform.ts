@@ -3,6 +3,7 @@ import type Router from '@koa/router'
 import { FaasError } from '../../core/errors.ts'
 import type { Provider } from '../../core/provider.ts'
 import type { Events } from '../../engine/events.ts'
+import type { Problems } from '../../engine/problems.ts'
 import { answerEmpty, answerJson, queryValue } from '../body.ts'
 import type { Metrics } from '../metrics.ts'
 import { logRoutes } from './logs.ts'
@@ -10,6 +11,7 @@ import { logRoutes } from './logs.ts'
 export interface PlatformParts {
   readonly provider: Provider
   readonly events: Events
+  readonly problems: Pick<Problems, 'stack'>
   readonly metrics: Metrics
   readonly version: { readonly release: string; readonly sha: string; readonly message: string }
 }
@@ -19,7 +21,7 @@ const MAX_UNREAD_BYTES = 4 * 2 ** 20
 
 /** What is about the platform and not about one function: info, health, metrics, logs, events. */
 export function platformRoutes(router: Router, parts: PlatformParts, stopping: AbortSignal): void {
-  const { provider, events, metrics, version } = parts
+  const { provider, events, problems, metrics, version } = parts
 
   router.get('/healthz', (ctx) => answerEmpty(ctx, 200))
 
@@ -34,6 +36,7 @@ export function platformRoutes(router: Router, parts: PlatformParts, stopping: A
       },
       version: { commit_message: version.message, release: version.release, sha: version.sha },
       arch: architecture === 'amd64' ? 'x86_64' : architecture,
+      ...(problems.stack && { stack: problems.stack }),
     })
   })
 
