@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import type { FunctionSource } from '../core/builder.ts'
+import { sourceIn } from '../../test/support/function-source.ts'
 import { contentArgs, platformArgs, proxyArgs } from './build-args.ts'
 import type { Template } from './template.ts'
 
@@ -18,20 +18,7 @@ const template: Template = {
   ]),
 }
 
-function source(more: Partial<FunctionSource>): FunctionSource {
-  return {
-    name: 'hello',
-    lang: 'node20',
-    handler: '/p/hello',
-    image: 'hello',
-    root: '/p',
-    buildArgs: {},
-    buildOptions: [],
-    buildSecrets: {},
-    copy: [],
-    ...more,
-  }
-}
+const source = (more: Parameters<typeof sourceIn>[1]) => sourceIn({ path: '/p' }, more)
 
 test('the stack file’s build arguments win over the lang’s', () => {
   const args = contentArgs(source({ buildArgs: { NODE_VERSION: '21', MINE: 'x' } }), template)

@@ -3,7 +3,8 @@ import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { makeFolder } from '../../test/support/folder.ts'
-import type { FileSketch, TestFolder } from '../../test/support/folder.ts'
+import type { FileSketch } from '../../test/support/folder.ts'
+import { sourceIn } from '../../test/support/function-source.ts'
 import type { FunctionSource } from '../core/builder.ts'
 import { assembleContext, IMAGE_LAYOUT } from './context.ts'
 import { resolveTemplate } from './template.ts'
@@ -17,21 +18,6 @@ const TEMPLATE = {
 }
 
 const project = (files: Record<string, FileSketch>) => makeFolder({ ...TEMPLATE, ...files })
-
-function sourceIn(folder: TestFolder, more: Partial<FunctionSource> = {}): FunctionSource {
-  return {
-    name: 'hello',
-    lang: 'node20',
-    handler: join(folder.path, 'hello'),
-    image: 'hello',
-    root: folder.path,
-    buildArgs: {},
-    buildOptions: [],
-    buildSecrets: {},
-    copy: [],
-    ...more,
-  }
-}
 
 async function assemble(source: FunctionSource) {
   return assembleContext(source, await resolveTemplate(source, '/nowhere'), IMAGE_LAYOUT)

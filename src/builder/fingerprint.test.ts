@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import { makeFolder } from '../../test/support/folder.ts'
+import { sourceIn } from '../../test/support/function-source.ts'
 import type { Fingerprint, FunctionSource } from '../core/builder.ts'
 import type { Engine } from '../docker/client.ts'
 import { makePlanner } from './plan.ts'
@@ -40,18 +41,7 @@ async function makeProject(lang: string, files: Files, more: Partial<FunctionSou
     registryConfig: () => Promise.reject(new Error('no registry')),
   })
   const handler = join(folder.path, 'hello')
-  const source: FunctionSource = {
-    name: 'hello',
-    lang,
-    handler,
-    image: 'hello',
-    root: folder.path,
-    buildArgs: {},
-    buildOptions: [],
-    buildSecrets: {},
-    copy: [],
-    ...more,
-  }
+  const source = sourceIn(folder, { lang, ...more })
   return {
     handler,
     asked,

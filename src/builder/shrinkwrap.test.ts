@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { makeFolder } from '../../test/support/folder.ts'
 import type { TestFolder } from '../../test/support/folder.ts'
-import type { FunctionSource } from '../core/builder.ts'
+import { sourceIn } from '../../test/support/function-source.ts'
 import { shrinkwrap } from './shrinkwrap.ts'
 
 const project = () =>
@@ -23,20 +23,8 @@ const project = () =>
     'models/words.txt': 'words',
   })
 
-function sourceIn(folder: TestFolder, more: Partial<FunctionSource> = {}): FunctionSource {
-  return {
-    name: 'hello',
-    lang: 'node20',
-    handler: join(folder.path, 'hello'),
-    image: 'hello',
-    root: folder.path,
-    buildArgs: { A: '1' },
-    buildOptions: [],
-    buildSecrets: {},
-    copy: ['shared/auth', 'models/words.txt'],
-    ...more,
-  }
-}
+const helloIn = (folder: TestFolder, copy = ['shared/auth', 'models/words.txt']) =>
+  sourceIn(folder, { buildArgs: { A: '1' }, copy })
 
 /** `mode path content`, as a person would compare two folders. */
 async function listing(root: string, below = ''): Promise<string[]> {
@@ -82,7 +70,7 @@ test('the folder is what faas-cli writes, byte for byte and mode for mode', asyn
   await folder.write({ 'elsewhere.js': 'mine too' })
   await symlink('../elsewhere.js', join(folder.path, 'hello/linked.js'))
   const target = join(folder.path, 'build/hello')
-  const { buildArgs } = await shrinkwrap(sourceIn(folder), target, { builtIn: '/nowhere', env: {} })
+  const { buildArgs } = await shrinkwrap(helloIn(folder), target, { builtIn: '/nowhere', env: {} })
   expect(await listing(target)).toEqual(EXPECTED)
   expect((await lstat(target)).mode & 0o777).toBe(0o700)
   expect(buildArgs).toEqual({ A: '1', ADDITIONAL_PACKAGE: '' })
@@ -92,14 +80,14 @@ test('what an earlier run left is gone', async () => {
   await using folder = await project()
   await folder.write({ 'build/hello/function/stale.js': 'old' })
   const target = join(folder.path, 'build/hello')
-  await shrinkwrap(sourceIn(folder), target, { builtIn: '/nowhere', env: {} })
+  await shrinkwrap(helloIn(folder), target, { builtIn: '/nowhere', env: {} })
   expect(await readdir(join(target, 'function'))).not.toContain('stale.js')
 })
 
 test('under CI everybody may enter the folders, as far as the umask lets them', async () => {
   await using folder = await project()
   const target = join(folder.path, 'build/hello')
-  await shrinkwrap(sourceIn(folder), target, { builtIn: '/nowhere', env: { CI: 'true' } })
+  await shrinkwrap(helloIn(folder), target, { builtIn: '/nowhere', env: { CI: 'true' } })
   await mkdir(join(folder.path, 'open'), { mode: 0o777 })
   const [made, open] = await Promise.all(
     ['build/hello/function', 'open'].map((path) => lstat(join(folder.path, path))),
@@ -111,7 +99,7 @@ test('a mistake leaves the last folder as it was', async () => {
   await using folder = await project()
   await folder.write({ 'build/hello/kept': 'old' })
   const target = join(folder.path, 'build/hello')
-  const failing = shrinkwrap(sourceIn(folder, { copy: ['nope'] }), target, { builtIn: '/nowhere', env: {} })
+  const failing = shrinkwrap(helloIn(folder, ['nope']), target, { builtIn: '/nowhere', env: {} })
   await expect(failing).rejects.toMatchObject({ code: 'FILE_NOT_READABLE' })
   expect(await readdir(target)).toEqual(['kept'])
 })

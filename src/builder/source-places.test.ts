@@ -1,6 +1,6 @@
-import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { makeFolder } from '../../test/support/folder.ts'
+import { sourceIn } from '../../test/support/function-source.ts'
 import { makePlaces } from './source-places.ts'
 
 async function placesOf(line: string): Promise<string> {
@@ -12,17 +12,7 @@ async function placesOf(line: string): Promise<string> {
     'hello/lib/x.ts': '',
     'shared/y.js': '',
   })
-  const place = makePlaces({
-    name: 'hello',
-    lang: 'node22',
-    image: 'hello:latest',
-    handler: join(folder.path, 'hello'),
-    root: folder.path,
-    buildArgs: {},
-    buildOptions: [],
-    buildSecrets: {},
-    copy: ['./shared'],
-  })
+  const place = makePlaces(sourceIn(folder, { copy: ['./shared'] }))
   return place(line)
 }
 

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 import { makeFolder } from '../../test/support/folder.ts'
+import { sourceIn } from '../../test/support/function-source.ts'
 import { assembleContext, IMAGE_LAYOUT } from './context.ts'
 import { copyStarter } from './starter.ts'
 import { listTemplates, resolveTemplate } from './template.ts'
@@ -52,17 +53,7 @@ test.each(shipped.map(({ lang }) => lang))(
   async (lang) => {
     if (lang === 'dockerfile') return
     await using folder = await makeFolder({ 'hello/empty': '' })
-    const source = {
-      name: 'hello',
-      lang,
-      handler: join(folder.path, 'hello'),
-      image: 'hello',
-      root: folder.path,
-      buildArgs: {},
-      buildOptions: [],
-      buildSecrets: {},
-      copy: [],
-    }
+    const source = sourceIn(folder, { lang })
     const { tree } = await assembleContext(source, await resolveTemplate(source, SHIPPED), IMAGE_LAYOUT)
     const paths = tree.list().map(({ path }) => path)
     expect(paths).toContain('Dockerfile')
