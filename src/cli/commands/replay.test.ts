@@ -259,12 +259,30 @@ describe('replay', () => {
     const removed = await cli(['replay', '-g', app.url])
     expect(removed.code).toBe(1)
     expect(removed.err).toMatch(
-      /^error FUNCTION_NOT_FOUND: invocation \S+ is one of fn\.openfaas-fn, which is not deployed any more\n→ /,
+      /^error FUNCTION_NOT_FOUND: invocation \S+ is one of fn\.openfaas-fn, which is not deployed any more\n→ Nor is any other/,
     )
     await using off = await useApp({})
     expect((await cli(['replay', '-g', off.url])).err).toContain('this gateway keeps no invocations')
     await using foreign = await startFakeGateway()
     expect((await cli(['replay', '-g', foreign.url])).err).toMatch(/^error GATEWAY_REFUSED: /)
+  })
+
+  test('last is of a function that is still deployed, whatever was called after it', async () => {
+    await using steered = await useSteered(() => json({ a: 1 }))
+    const { app, fn } = steered
+    await call(app, '/kept')
+    expect((await cli(['replay', '-g', app.url])).code).toBe(0)
+    await app.deploy('gone', 'image')
+    await (await fetch(`${app.url}/function/gone/lost`)).arrayBuffer()
+    await app.ask('DELETE', '/system/functions', { functionName: 'gone' })
+    const { code, out, err } = await cli(['replay', '-g', app.url])
+    expect({ code, err }).toEqual({ code: 0, err: '' })
+    expect(out).toContain('same answer  GET fn/kept')
+    expect(fn.seen.map(({ line }) => line)).toEqual(['GET /kept', 'GET /kept', 'GET /lost', 'GET /kept'])
+    const named = await cli(['replay', 'last', '--function', 'gone', '-g', app.url])
+    expect(named.err).toContain(
+      'is one of gone.openfaas-fn, which is not deployed any more\n→ Deploy it again',
+    )
   })
 
   test('--watch sends it again when new code answers, says bad saves, and ends with Ctrl-C', async () => {

@@ -3,6 +3,7 @@ import { resolve } from 'node:path'
 import { buffer } from 'node:stream/consumers'
 import { FaasError } from '../../core/errors.ts'
 import { formatRef } from '../../core/function.ts'
+import type { FunctionRef } from '../../core/function.ts'
 import { answerDifference, isSameAnswer } from '../answer-difference.ts'
 import { defineCommand, flag, listFlag } from '../command.ts'
 import type { Context } from '../command.ts'
@@ -19,7 +20,10 @@ import { replayCall } from '../replay-call.ts'
 import { terminalText } from '../terminal-text.ts'
 import { formatSpan } from '../time-words.ts'
 import { shortId } from '../wire-invocations.ts'
-import type { WireInvocation } from '../wire-invocations.ts'
+import type { WireInvocation, WireInvocations } from '../wire-invocations.ts'
+
+/** The gateway lists no more at once. */
+const MOST_LISTED = '1000'
 
 interface Flags {
   readonly function?: string
@@ -45,7 +49,7 @@ export const replay = defineCommand<Flags>({
     ),
   ],
   details:
-    'The id, or its beginning, is one of "faasdock invocations"; without one it is "last", the newest that is no replay. The request goes through the gateway, with X-Faasdock-Replay-Of for the function to see. Compared are status, headers (without those that are new each time, such as Date and X-Call-Id, and without ETag and the like where the body differs) and body: JSON place by place, text by lines, anything else by length and hash. Exit code 1 when the answers differ.\nWhat was secret is not kept and not sent again: give it with --header, --query or --body.',
+    'The id, or its beginning, is one of "faasdock invocations"; without one it is "last", the newest that is no replay, of a function that is still deployed. The request goes through the gateway, with X-Faasdock-Replay-Of for the function to see. Compared are status, headers (without those that are new each time, such as Date and X-Call-Id, and without ETag and the like where the body differs) and body: JSON place by place, text by lines, anything else by length and hash. Exit code 1 when the answers differ.\nWhat was secret is not kept and not sent again: give it with --header, --query or --body.',
   examples: [
     '',
     '3f2c',
@@ -55,9 +59,8 @@ export const replay = defineCommand<Flags>({
   ],
   async run(context, [id = 'last'], flags) {
     const client = await findGateway(context, { strict: true })
-    const kept = await readInvocation(context, client, id, flags.function)
+    const kept = await readDeployed(context, client, id, flags.function)
     const request = await requestOf(context, kept, flags)
-    await checkDeployed(client, kept)
     const compare = async (): Promise<boolean> => {
       const again = await replayCall(context, client, kept, request)
       return say(context, kept, again, flags)
@@ -68,18 +71,45 @@ export const replay = defineCommand<Flags>({
   },
 })
 
-/** FUNCTION_NOT_FOUND: invocations outlive their function. */
-async function checkDeployed(client: GatewayClient, kept: WireInvocation): Promise<void> {
+/**
+ * The invocation that is meant, of a function that is deployed: invocations outlive their function. "last" is the last one
+ * that can be sent. INVOCATION_NOT_FOUND, FUNCTION_NOT_FOUND.
+ */
+async function readDeployed(
+  context: Context,
+  client: GatewayClient,
+  id: string,
+  name: string | undefined,
+): Promise<WireInvocation> {
+  const kept = await readInvocation(context, client, id, name)
+  if (await isDeployed(client, kept)) return kept
+  if (id === 'last' && name === undefined) {
+    const { invocations } = (await client.read('/system/invocations', {
+      limit: MOST_LISTED,
+    })) as WireInvocations
+    const gone = new Set([formatRef(kept)])
+    for (const one of invocations) {
+      if (one.replayOf !== undefined || gone.has(formatRef(one))) continue
+      if (await isDeployed(client, one)) return readInvocation(context, client, one.id)
+      gone.add(formatRef(one))
+    }
+  }
+  throw new FaasError('FUNCTION_NOT_FOUND', {
+    message: `invocation ${shortId(kept.id)} is one of ${formatRef(kept)}, which is not deployed any more`,
+    remedy:
+      id === 'last' && name === undefined
+        ? 'Nor is any other function that invocations are kept of: deploy one of them again, or call one that is deployed.'
+        : 'Deploy it again, or replay another: "faasdock invocations" lists them, and "replay last --function NAME" sends the last one of a function.',
+  })
+}
+
+async function isDeployed(client: GatewayClient, { name, namespace }: FunctionRef): Promise<boolean> {
   try {
-    await client.get(kept.name, kept.namespace)
+    await client.get(name, namespace)
+    return true
   } catch (error) {
-    if (!(error instanceof FaasError) || error.code !== 'FUNCTION_NOT_FOUND') throw error
-    throw new FaasError('FUNCTION_NOT_FOUND', {
-      message: `invocation ${shortId(kept.id)} is one of ${formatRef(kept)}, which is not deployed any more`,
-      remedy:
-        'Deploy it again, or replay another: "faasdock invocations" lists them, and "replay last --function NAME" sends the last one of a function.',
-      cause: error,
-    })
+    if (error instanceof FaasError && error.code === 'FUNCTION_NOT_FOUND') return false
+    throw error
   }
 }
 
