@@ -73,8 +73,9 @@ export function readCallback(head: string): QueuedCallback | undefined {
 
 function readHead(head: string): unknown {
   try {
-    const { v, ...value } = JSON.parse(head) as { readonly v?: unknown }
-    return v === VERSION ? value : undefined
+    // With its version, which whoever writes it again writes the same: a copy without it would cost as much as the reading.
+    const value = JSON.parse(head) as { readonly v?: unknown }
+    return value.v === VERSION ? value : undefined
   } catch {
     return undefined
   }
