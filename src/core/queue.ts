@@ -10,6 +10,8 @@ export interface Queue extends AsyncDisposable {
   readonly problem: FaasError | undefined
   /** Head and body of one message together may have so many bytes; larger bodies are stored apart. */
   readonly maxMessageBytes: number
+  /** What follows from a message, its next attempt or its dead letter, tells what became of it besides: so many bytes. */
+  readonly maxFollowingBytes: number
   /**
    * Resolves once the message is durable. The same id twice within the window is one message: `duplicate` then.
    * Waits a few seconds for a queue that is coming up or back. QUEUE_UNAVAILABLE, DISK_FULL.

@@ -123,6 +123,7 @@ export class AsyncCalls implements AsyncDisposable {
   readonly #parts: AsyncCallsParts
   readonly #rules: CallRules
   readonly #worker: QueueWorker
+  readonly #callbacks: CallbackWorker
   readonly #lanes: Lanes
   readonly #paused: Set<string>
   readonly #known = new Set<string>()
@@ -144,7 +145,7 @@ export class AsyncCalls implements AsyncDisposable {
     this.#rules = new CallRules({ ...parts, maxInflight: settings.maxInflight })
     const wake = (lane: string): void => this.#lanes.wake(lane)
     const shared = { queue, book: this.book, clock, log, wake }
-    const callbacks = new CallbackWorker({
+    this.#callbacks = new CallbackWorker({
       ...shared,
       sender,
       ownUrl,
@@ -153,7 +154,7 @@ export class AsyncCalls implements AsyncDisposable {
     })
     this.#worker = new QueueWorker({
       ...shared,
-      callbacks,
+      callbacks: this.#callbacks,
       random,
       invoker: parts.invoker,
       rules: this.#rules,
@@ -162,7 +163,7 @@ export class AsyncCalls implements AsyncDisposable {
       isDebugged: (ref) => parts.isDebugged?.(ref) === true,
       maxAnswerBytes: settings.maxAnswerBytes,
     })
-    this.#lanes = new Lanes({ queue, clock, log }, this.#laneRules(callbacks))
+    this.#lanes = new Lanes({ queue, clock, log }, this.#laneRules(this.#callbacks))
     this.#watch = queue.watch((isUp) => {
       if (isUp) this.#wakeAll().catch(() => undefined)
     })
@@ -415,7 +416,10 @@ export class AsyncCalls implements AsyncDisposable {
   async drain(limitMs: number): Promise<void> {
     this.#watch[Symbol.dispose]()
     this.#sweep?.[Symbol.dispose]()
-    const limit = setTimeout(() => this.#worker.stop(), limitMs)
+    const limit = setTimeout(() => {
+      this.#worker.stop()
+      this.#callbacks.stop()
+    }, limitMs)
     try {
       await this.#lanes[Symbol.asyncDispose]()
     } finally {

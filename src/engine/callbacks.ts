@@ -55,9 +55,17 @@ const NOT_SENT_ON = new Set([
 /** Posts the outcomes of calls. They are messages of their own: a target that hangs holds up no function and no other target. */
 export class CallbackWorker implements Callbacks {
   readonly #parts: CallbackWorkerParts
+  readonly #posting = new Set<AbortController>()
+  #isStopped = false
 
   constructor(parts: CallbackWorkerParts) {
     this.#parts = parts
+  }
+
+  /** Gives up what is under way; it is posted again by whoever comes next. */
+  stop(): void {
+    this.#isStopped = true
+    for (const posting of this.#posting) posting.abort(new Error('the platform stops'))
   }
 
   async publish(call: QueuedCall, outcome: CallOutcome): Promise<void> {
@@ -93,6 +101,10 @@ export class CallbackWorker implements Callbacks {
       return
     }
     const outcome = await this.#post(callback, delivery.body)
+    if (outcome.problem !== undefined && this.#isStopped) {
+      delivery.release(0)
+      return
+    }
     const attempts = callback.attempts + 1
     if (outcome.mayRetry && attempts < CALLBACK_ATTEMPTS) await this.#retry(lane, delivery, callback, outcome)
     else await this.#close(delivery, callback, outcome)
@@ -101,6 +113,7 @@ export class CallbackWorker implements Callbacks {
   async #post(callback: QueuedCallback, inline: Uint8Array): Promise<PostOutcome> {
     const { queue, sender, clock, timeoutMs, ownUrl } = this.#parts
     const abort = new AbortController()
+    this.#posting.add(abort)
     using _limit = clock.after(timeoutMs, () =>
       abort.abort(new Error(`no answer within ${timeoutMs / 1000} s`)),
     )
@@ -127,6 +140,8 @@ export class CallbackWorker implements Callbacks {
     } catch (error) {
       const failure = asFaasError(abort.signal.aborted ? abort.signal.reason : error)
       return { problem: failure.message, mayRetry: failure.code !== 'CALL_NOT_FOUND' }
+    } finally {
+      this.#posting.delete(abort)
     }
   }
 

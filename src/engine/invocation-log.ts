@@ -11,9 +11,11 @@ import type {
 } from '../core/invocation-record.ts'
 import type { Log } from '../core/log.ts'
 import type { NamespaceStore, SecretStore } from '../core/registry.ts'
+import { InvocationNote } from './invocation-note.ts'
 import { Recording } from './recording.ts'
 import type { Keeper } from './recording.ts'
 import { redact } from './redaction.ts'
+import { Ring } from './ring.ts'
 import { SecretForms } from './secret-forms.ts'
 
 export interface InvocationLogParts {
@@ -32,6 +34,8 @@ export interface InvocationLimits extends InvocationBounds {
   readonly bodyBytes: number
   /** Of bodies that are in memory, because they are under way or not written yet. */
   readonly heldBytes: number
+  /** Of heads that are not written yet, about. */
+  readonly headBytes: number
 }
 
 const DEFAULT_LIMITS: InvocationLimits = {
@@ -40,20 +44,22 @@ const DEFAULT_LIMITS: InvocationLimits = {
   bytes: 64 * 2 ** 20,
   bodyBytes: 256 * 2 ** 10,
   heldBytes: 32 * 2 ** 20,
+  headBytes: 16 * 2 ** 20,
 }
 
-/** Between two writes, milliseconds: what a kill -9 can lose. */
+/** Between two writes, milliseconds: what a kill -9 can lose, unless more is called than the writes have time for. */
 const WRITE_EVERY_MS = 500
 /** What is written in one go; more waits, so that calls do not. */
-const SLICE_RECORDS = 50
-const SLICE_BYTES = 2 ** 20
+const SLICE = { records: 50, bytes: 2 ** 20 }
+/** When somebody waits for all of it: of many small writes, most of the time goes to looking what is to be forgotten. */
+const LARGE_SLICE = { records: 2000, bytes: 8 * 2 ** 20 }
 /** Writing takes at most one part in so many of the time. */
 const DUTY = 50
 
 /**
- * Keeps the last invocations of each function, without what is secret. A call costs a few references: what is newest of
- * each function is kept in memory and written together, off the path of calls, and what would be forgotten at once is
- * never written.
+ * Keeps the last invocations of each function, without what is secret. A call costs a note of a few references: the newest
+ * of each function wait in memory and are redacted and written together, off the path of calls; what would be forgotten
+ * at once never is. Whoever asks has everything written first, and so finds a call as soon as it was answered.
  */
 export class InvocationLog implements Disposable {
   readonly #parts: InvocationLogParts
@@ -61,10 +67,16 @@ export class InvocationLog implements Disposable {
   readonly #secrets = new SecretForms()
   readonly #keeper: Keeper
   readonly #watch: Disposable
-  readonly #running = new Set<Recording>()
+  /**
+   * Not a Set: one that is filled and emptied all the time is made anew all the time, each points to the next, and as soon
+   * as one of them has grown old, none of what was ever in them is freed as a young object.
+   */
+  readonly #running: InvocationNote[] = []
   /** By function. */
-  readonly #unwritten = new Map<string, Ring>()
+  readonly #unwritten = new Map<string, Unwritten>()
+  /** Bytes of bodies, and of the heads of what has ended. */
   #held = 0
+  #heads = 0
   #seq: number
   #timer: Disposable | undefined
   #hasFailed = false
@@ -82,7 +94,7 @@ export class InvocationLog implements Disposable {
     this.#keeper = {
       room: () => limits.heldBytes - this.#held,
       kept: (bytes) => void (this.#held += bytes),
-      ended: (recording) => this.#ended(recording),
+      ended: (note) => this.#ended(note),
       now: () => clock.now(),
     }
   }
@@ -95,10 +107,10 @@ export class InvocationLog implements Disposable {
     sink: InvocationSink,
     signal: AbortSignal,
   ): Recording {
-    const begun = { seq: this.#seq++, ref, name, maxBodyBytes: this.#limits.bodyBytes, keeper: this.#keeper }
-    const recording = new Recording(begun, request, sink, signal)
-    this.#running.add(recording)
-    return recording
+    const { bodyBytes } = this.#limits
+    const note = new InvocationNote(this.#seq++, ref, name, request, bodyBytes, this.#parts.clock.now())
+    note.place = this.#running.push(note) - 1
+    return new Recording(note, this.#keeper, request, sink, signal)
   }
 
   /** Newest first, those that run too. */
@@ -128,15 +140,19 @@ export class InvocationLog implements Disposable {
 
   /** Writes all that there is. */
   flush(): void {
-    while (this.#writeSlice());
+    while (this.#writeSlice(LARGE_SLICE));
     this.#write(this.#newestRunning())
   }
 
   [Symbol.dispose](): void {
     this.#watch[Symbol.dispose]()
-    for (const recording of [...this.#running]) recording.breakOff('the gateway stopped')
+    for (const note of this.#running.toSorted((a, b) => a.seq - b.seq)) {
+      note.problem = 'the gateway stopped'
+      note.end('broken', this.#keeper.now(), [])
+      this.#ended(note)
+    }
     this.#timer?.[Symbol.dispose]()
-    while (this.#writeSlice());
+    while (this.#writeSlice(LARGE_SLICE));
   }
 
   #find(id: string): number | undefined {
@@ -156,24 +172,56 @@ export class InvocationLog implements Disposable {
     return firsts[0]?.seq
   }
 
-  #ended(recording: Recording): void {
-    this.#running.delete(recording)
-    let ring = this.#unwritten.get(recording.name)
-    if (!ring) this.#unwritten.set(recording.name, (ring = { recordings: [], held: 0 }))
-    ring.recordings.push(recording)
-    ring.held += recording.held
+  #ended(note: InvocationNote): void {
+    this.#leave(note)
+    let its = this.#unwritten.get(note.name)
+    if (!its) {
+      its = { notes: new Ring(this.#limits.perFunction), held: 0 }
+      this.#unwritten.set(note.name, its)
+    }
     // What would be forgotten as soon as it is written.
-    while (
-      ring.recordings.length > this.#limits.perFunction ||
-      (ring.held > this.#limits.bytesPerFunction && ring.recordings.length > 1)
-    )
-      this.#held -= takeOldest(ring)?.held ?? 0
+    if (its.notes.isFull) this.#take(its)
+    its.notes.push(note)
+    its.held += note.held
+    this.#heads += note.weight
+    while (its.held > this.#limits.bytesPerFunction && its.notes.length > 1) this.#take(its)
+    while (this.#heads > this.#limits.headBytes && this.#dropOne(its));
     this.#timer ??= this.#parts.clock.after(WRITE_EVERY_MS, () => this.#tick())
+  }
+
+  /** It runs no more. */
+  #leave({ place }: InvocationNote): void {
+    const last = this.#running.pop()
+    if (!last || last.place === place) return
+    last.place = place
+    this.#running[place] = last
+  }
+
+  /** The oldest of a function that waits. */
+  #take(its: Unwritten): InvocationNote | undefined {
+    const oldest = its.notes.takeOldest()
+    if (!oldest) return undefined
+    its.held -= oldest.held
+    this.#held -= oldest.held
+    this.#heads -= oldest.weight
+    return oldest
+  }
+
+  /** One that waits is lost: of this function or, where it has only the newest, of the one whose turn is next. */
+  #dropOne(its: Unwritten): boolean {
+    if (its.notes.length > 1) return this.#take(its) !== undefined
+    for (const [name, other] of this.#unwritten) {
+      if (other === its) continue
+      const wasThere = this.#take(other) !== undefined
+      if (other.notes.length === 0) this.#unwritten.delete(name)
+      if (wasThere) return true
+    }
+    return false
   }
 
   #tick(): void {
     const began = performance.now()
-    const more = this.#writeSlice()
+    const more = this.#writeSlice(SLICE)
     const took = performance.now() - began
     this.#timer = undefined
     if (!more && this.#unwritten.size === 0) return
@@ -183,34 +231,33 @@ export class InvocationLog implements Disposable {
   }
 
   /** Writes some of what is not written; true when there is more. */
-  #writeSlice(): boolean {
-    const slice: Recording[] = []
+  #writeSlice(most: typeof SLICE): boolean {
+    const slice: InvocationNote[] = []
     let bytes = 0
-    for (const [name, ring] of this.#unwritten) {
-      while (slice.length < SLICE_RECORDS && bytes < SLICE_BYTES) {
-        const recording = takeOldest(ring)
-        if (!recording) break
-        bytes += recording.held
-        slice.push(recording)
+    const isFull = (): boolean => slice.length >= most.records || bytes >= most.bytes
+    for (const [name, its] of this.#unwritten) {
+      if (isFull()) break
+      while (!isFull()) {
+        const note = this.#take(its)
+        if (!note) break
+        bytes += note.held + note.weight
+        slice.push(note)
       }
       this.#unwritten.delete(name)
-      if (ring.recordings.length === 0) continue
       // The others are before it the next time.
-      this.#unwritten.set(name, ring)
-      break
+      if (its.notes.length > 0) this.#unwritten.set(name, its)
     }
-    this.#held -= bytes
     this.#write(slice)
     return this.#unwritten.size > 0 && slice.length > 0
   }
 
   /** What cannot be written (a full disk) is lost, and said once. */
-  #write(recordings: readonly Recording[]): void {
-    if (recordings.length === 0) return
+  #write(notes: readonly InvocationNote[]): void {
+    if (notes.length === 0) return
     const { store, log } = this.#parts
     try {
       store.write(
-        recordings.map((recording) => redact(recording.record(), this.#secrets)),
+        notes.map((note) => redact(note.record(), this.#secrets)),
         this.#limits,
       )
       this.#hasFailed = false
@@ -221,9 +268,10 @@ export class InvocationLog implements Disposable {
   }
 
   /** Of each function no more than are kept. */
-  #newestRunning(): Recording[] {
+  #newestRunning(): InvocationNote[] {
     const counts = new Map<string, number>()
-    return [...this.#running].reverse().filter(({ name }) => {
+    const newestFirst = this.#running.toSorted((a, b) => b.seq - a.seq)
+    return newestFirst.filter(({ name }) => {
       const count = (counts.get(name) ?? 0) + 1
       counts.set(name, count)
       return count <= this.#limits.perFunction
@@ -244,17 +292,11 @@ export class InvocationLog implements Disposable {
   }
 }
 
-/** What has ended of one function and is not written, oldest first. */
-interface Ring {
-  readonly recordings: Recording[]
+/** What has ended of one function and is not written. */
+interface Unwritten {
+  readonly notes: Ring<InvocationNote>
   /** Bytes of their bodies. */
   held: number
-}
-
-function takeOldest(ring: Ring): Recording | undefined {
-  const oldest = ring.recordings.shift()
-  ring.held -= oldest?.held ?? 0
-  return oldest
 }
 
 function isSame(a: InvocationRecord, b: InvocationRecord): boolean {

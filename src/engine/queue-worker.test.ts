@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import { FakeClock, settle } from '../../test/support/fake-clock.ts'
 import { until } from '../../test/support/until.ts'
 import type { CallRecord, CallStore } from '../core/call.ts'
+import type { CallbackSender } from '../core/callback.ts'
 import { FaasError } from '../core/errors.ts'
 import type { FunctionRef } from '../core/function.ts'
 import { formatRef } from '../core/function.ts'
@@ -63,6 +64,7 @@ function useCalls({
   records = memoryRecords(),
   settings = {},
   isDebugged = () => false,
+  post = () => Promise.resolve({ status: 200 }),
 }: {
   answer: (made: Made, signal: AbortSignal) => Outcome | Promise<Outcome>
   annotations?: Record<string, string>
@@ -72,6 +74,7 @@ function useCalls({
   records?: ReturnType<typeof memoryRecords>
   settings?: Partial<AsyncSettings>
   isDebugged?: () => boolean
+  post?: CallbackSender['post']
 }) {
   const made: Made[] = []
   const queue = new MemoryQueue(store, clock)
@@ -104,7 +107,7 @@ function useCalls({
         sink.onEnd([])
       },
     },
-    sender: { post: () => Promise.resolve({ status: 200 }), [Symbol.asyncDispose]: () => Promise.resolve() },
+    sender: { post, [Symbol.asyncDispose]: () => Promise.resolve() },
     observer: { submitted: () => undefined, attempted: () => undefined },
     random: () => 0.5,
     isDebugged,
@@ -118,7 +121,7 @@ function useCalls({
     made,
     records,
     store,
-    post: (id: string, name = 'fn', body = id) =>
+    post: (id: string, name = 'fn', body: string | Uint8Array = id, callback?: string) =>
       calls.accept({
         id,
         ref: { name, namespace: 'openfaas-fn' },
@@ -126,6 +129,7 @@ function useCalls({
         path: '/',
         headers: ['X-Call-Id', id],
         body: Buffer.from(body),
+        ...(callback !== undefined && { callback }),
       }),
     state: (id: string) => calls.book.all(id)[0]?.state,
     [Symbol.asyncDispose]: () => calls[Symbol.asyncDispose](),
@@ -401,4 +405,63 @@ test('a stop lets what runs end, and what does not end is made again', async () 
   await using second = useCalls({ answer: () => ({}), store })
   await until(() => second.made.length === 1, { everyMs: 1 })
   expect(second.made[0]?.request.headers[1]).toBe('stays')
+})
+
+test('what runs when the queue goes away holds up no stop, and is made again', async () => {
+  const store = makeMemoryStore()
+  let fail = (): void => undefined
+  const first = useCalls({
+    answer: () => new Promise((resolve) => (fail = () => resolve({ status: 500 }))),
+    store,
+  })
+  await first.post('a')
+  await until(() => first.made.length === 1, { everyMs: 1 })
+  first.queue.be(new FaasError('QUEUE_UNAVAILABLE', { message: 'away', remedy: 'wait' }))
+  fail()
+  await first.calls.drain(50)
+  await using second = useCalls({ answer: () => ({}), store })
+  await until(() => second.state('a') === 'succeeded', { everyMs: 1 })
+})
+
+test('a callback that nobody answers holds up no stop, and is posted by the next start', async () => {
+  const store = makeMemoryStore()
+  let posts = 0
+  const first = useCalls({
+    answer: () => ({}),
+    store,
+    post: (_request, signal) => {
+      posts++
+      return new Promise((_resolve, reject) => {
+        signal.addEventListener('abort', () => reject(signal.reason as Error))
+      })
+    },
+  })
+  await first.post('a', 'fn', 'a', 'http://hangs/')
+  await until(() => posts === 1, { everyMs: 1 })
+  await first.calls.drain(50)
+  await using second = useCalls({
+    answer: () => ({}),
+    store,
+    post: () => {
+      posts++
+      return Promise.resolve({ status: 200 })
+    },
+  })
+  await until(() => posts === 2, { everyMs: 1 })
+  await until(async () => (await second.queue.depths()).size === 0, { everyMs: 1 })
+})
+
+test('what becomes of a call is kept beside the largest body, as much of it as there is room for', async () => {
+  await using given = useCalls({
+    answer: () => ({ status: 500, headers: ['X-Long', 'x'.repeat(100_000)] }),
+    annotations: { 'com.openfaas.retry.attempts': '2', 'com.openfaas.retry.min_wait': '1s' },
+  })
+  const body = Buffer.alloc(given.queue.maxMessageBytes - 1024, 'x')
+  await given.post('a', 'fn', body)
+  await until(() => given.state('a') === 'waiting', { everyMs: 1 })
+  await given.clock.advance(1000)
+  await until(() => given.state('a') === 'dead', { everyMs: 1 })
+  const letter = await given.calls.letter('a')
+  expect(letter.call).toMatchObject({ attempts: 2, answer: { status: 500, headers: [] } })
+  expect(letter.body.length).toBe(body.length)
 })

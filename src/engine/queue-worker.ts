@@ -10,7 +10,7 @@ import { Answer } from './answer.ts'
 import type { CallBook } from './call-book.ts'
 import type { CallRules } from './call-rules.ts'
 import type { Invoker } from './invoker.ts'
-import { callKeyAt, laneOf, readCall, writeHead } from './queued-call.ts'
+import { callKeyAt, laneOf, readCall, writeFollowing } from './queued-call.ts'
 import type { DeadCall, QueuedCall } from './queued-call.ts'
 import { waitBeforeRetry } from './retry-policy.ts'
 import { SameLimit } from './same-limit.ts'
@@ -64,6 +64,7 @@ const CANCELLED = new Error('the call was cancelled')
 const STOPPED = new Error('the platform stops')
 /** The last attempts are told; the first of hundreds would only make messages large. */
 const HISTORY = 20
+const PROBLEM_LENGTH = 500
 const MAX_INLINE_ANSWER_BYTES = 512 * 1024
 /** After a queue that does not take what has to be written before a message may be let go of. */
 const TRY_AGAIN_MS = 1000
@@ -80,6 +81,7 @@ export class QueueWorker {
   readonly #busy = new Map<string, number>()
   /** Up to which position nothing of a lane is begun any more. */
   readonly #refused = new Map<string, number>()
+  #isStopped = false
 
   constructor(parts: QueueWorkerParts) {
     this.#parts = parts
@@ -109,6 +111,7 @@ export class QueueWorker {
 
   /** Gives up what is under way; its messages are delivered again to whoever comes next. */
   stop(): void {
+    this.#isStopped = true
     for (const { abort } of this.#running.values()) abort.abort(STOPPED)
   }
 
@@ -132,6 +135,10 @@ export class QueueWorker {
       const answer = await this.#attempt(call, delivery)
       const seconds = (this.#parts.clock.now() - startedAt) / 1000
       await this.#finish({ call, delivery, record, answer, startedAt, seconds })
+    } catch (error) {
+      if (!this.#isStopped || asFaasError(error).code !== 'STOPPING') throw error
+      // Its outcome is nowhere: it is as if it had not begun.
+      delivery.release(0)
     } finally {
       const left = (this.#busy.get(lane) ?? 1) - 1
       if (left > 0) this.#busy.set(lane, left)
@@ -258,7 +265,7 @@ export class QueueWorker {
       queue.publish({
         lane,
         id: `${callKeyAt(call)}#${attempts}`,
-        head: writeHead(next),
+        head: writeFollowing(next, queue.maxFollowingBytes - delivery.body.length),
         body: delivery.body,
         dueAt,
       }),
@@ -279,6 +286,7 @@ export class QueueWorker {
 
   async #letterFor(ended: EndedAttempt, status: number, isGone: boolean): Promise<void> {
     const { call, delivery, answer } = ended
+    const { queue } = this.#parts
     const attempts = call.attempts + 1
     const letter: DeadCall = {
       ...call,
@@ -293,10 +301,10 @@ export class QueueWorker {
       }),
     }
     ended.letter = await this.#durably(() =>
-      this.#parts.queue.dead.put({
+      queue.dead.put({
         lane: laneOf(call.ref),
         id: callKeyAt(call),
-        head: writeHead(letter),
+        head: writeFollowing(letter, queue.maxFollowingBytes - delivery.body.length),
         body: delivery.body,
       }),
     )
@@ -337,6 +345,7 @@ export class QueueWorker {
       } catch (error) {
         const failure = asFaasError(error)
         if (failure.code === 'STOPPING' || failure.code === 'INTERNAL') throw failure
+        if (this.#isStopped) throw stopping(failure)
         if (!said) this.#parts.log.warn(`the queue does not take the outcome of a call: ${failure.message}`)
         await new Promise((resolve) => setTimeout(resolve, TRY_AGAIN_MS))
       }
@@ -432,7 +441,15 @@ function withAttempt(history: readonly Attempt[], ended: EndedAttempt, status: n
 }
 
 function firstLine({ message }: FaasError): string {
-  return message.split('\n')[0] ?? ''
+  return (message.split('\n')[0] ?? '').slice(0, PROBLEM_LENGTH)
+}
+
+function stopping(cause: FaasError): FaasError {
+  return new FaasError('STOPPING', {
+    message: 'faasdock is shutting down, and the queue does not take the outcome of a call',
+    remedy: 'It is made again at the next start.',
+    cause,
+  })
 }
 
 function tookTooLong(ms: number): FaasError {

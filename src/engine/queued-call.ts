@@ -58,6 +58,25 @@ export function writeHead(value: QueuedCall | DeadCall | QueuedCallback): string
   return JSON.stringify({ v: VERSION, ...value })
 }
 
+/**
+ * The head of what follows from a call, in so many bytes: where what became of it does not fit beside its body, the
+ * answer's text, its headers and all attempts but the last go, in this order. The record keeps what it can.
+ */
+export function writeFollowing(call: QueuedCall | DeadCall, maxBytes: number): string {
+  const { answer } = call as Partial<DeadCall>
+  const lesser: (() => QueuedCall | DeadCall)[] = [
+    () => call,
+    () => ({ ...call, ...(answer && { answer: { ...answer, text: '' } }) }),
+    () => ({ ...call, ...(answer && { answer: { ...answer, text: '', headers: [] } }) }),
+  ]
+  for (const make of lesser) {
+    const head = writeHead(make())
+    if (Buffer.byteLength(head) <= maxBytes) return head
+  }
+  const least = answer && { answer: { status: answer.status, headers: [], text: '' } }
+  return writeHead({ ...call, ...least, history: call.history.slice(-1) })
+}
+
 /** Undefined, as for the two below, when it is not of a kind that this faasdock writes. */
 export function readCall(head: string): QueuedCall | undefined {
   return readHead(head) as QueuedCall | undefined

@@ -37,6 +37,7 @@ export function makeMemoryStore(): MemoryStore {
 export class MemoryQueue implements Queue {
   problem: FaasError | undefined
   readonly maxMessageBytes = 2 ** 20
+  readonly maxFollowingBytes = 2 ** 20 + 64 * 1024
   readonly bodies: BodyStore
   readonly dead: DeadLetters
   readonly #store: MemoryStore
@@ -47,7 +48,7 @@ export class MemoryQueue implements Queue {
     this.#store = store
     this.#clock = clock
     this.bodies = memoryBodies(store)
-    this.dead = memoryLetters(store)
+    this.dead = memoryLetters(store, this.maxFollowingBytes)
     for (const kept of store.messages.values()) {
       kept.mayHaveRun ||= kept.isTaken
       kept.isTaken = false
@@ -58,6 +59,7 @@ export class MemoryQueue implements Queue {
     await Promise.resolve()
     if (this.problem) throw this.problem
     const { ids, messages } = this.#store
+    checkSize(message, this.maxFollowingBytes)
     const position = this.#store.next++
     if (ids.has(message.id)) return { position, duplicate: true }
     ids.add(message.id)
@@ -162,17 +164,29 @@ function memoryBodies({ bodies }: MemoryStore): BodyStore {
   }
 }
 
+/** As a server refuses what is larger than its limit. */
+function checkSize({ head, body }: NewMessage, maxBytes: number): void {
+  const bytes = Buffer.byteLength(head) + body.length
+  if (bytes <= maxBytes) return
+  throw new FaasError('QUEUE_UNAVAILABLE', {
+    message: `a message of ${bytes} bytes is larger than ${maxBytes}`,
+    remedy: 'Make it smaller.',
+  })
+}
+
 async function* asStream(pieces: readonly Uint8Array[]): AsyncGenerator<Uint8Array> {
   for (const piece of pieces) yield await Promise.resolve(piece)
 }
 
-function memoryLetters(store: MemoryStore): DeadLetters {
+function memoryLetters(store: MemoryStore, maxBytes: number): DeadLetters {
   const { letters } = store
   return {
-    put: (letter) => {
+    put: async (letter) => {
+      await Promise.resolve()
+      checkSize(letter, maxBytes)
       const position = store.next++
       letters.set(position, { ...letter, position })
-      return Promise.resolve(position)
+      return position
     },
     get: (position) => Promise.resolve(letters.get(position)),
     remove: (position) => Promise.resolve(letters.delete(position)),

@@ -30,10 +30,13 @@ const ACK_WAIT_MS = 30_000
 /** A lane that nobody used for so long loses its consumer, and nothing else. */
 const IDLE_MS = 24 * 3_600_000
 const PATIENCE_MS = 5000
-/** Smaller than any server's limit (1 MiB is NATS' default) by what headers need. */
-const SMALLEST_MESSAGE_BYTES = 1_000_000
+/** NATS' default, and the least that ours have. */
+const SMALLEST_LIMIT = 2 ** 20
 const LARGEST_MESSAGE_BYTES = 1.25 * 2 ** 20
-const RESERVE_BYTES = 1024
+/** The id of a message, which its caller may have chosen. */
+const HEADER_BYTES = 3 * 1024
+/** For what becomes of a message. */
+const GROWTH_BYTES = 96 * 1024
 /** Dead letters: so many, so old. No bound in bytes: JetStream would set that much aside, and refuse a smaller disk. */
 const LETTERS = { max_msgs: 100_000, max_age: 30 * 86_400e9 }
 /** How many acknowledged messages are remembered, in case the server forgets. */
@@ -109,9 +112,13 @@ export class NatsQueue implements Queue {
   }
 
   get maxMessageBytes(): number {
-    const limit = this.#link.connection?.info?.max_payload
-    if (limit === undefined) return SMALLEST_MESSAGE_BYTES
-    return Math.min(limit - RESERVE_BYTES, LARGEST_MESSAGE_BYTES)
+    const limit = this.#limit
+    const growth = Math.min(GROWTH_BYTES, Math.floor(limit / 4))
+    return Math.min(limit - HEADER_BYTES - growth, LARGEST_MESSAGE_BYTES)
+  }
+
+  get maxFollowingBytes(): number {
+    return this.#limit - HEADER_BYTES
   }
 
   async publish({ lane, id, head, body, dueAt }: NewMessage): Promise<Published> {
@@ -170,6 +177,11 @@ export class NatsQueue implements Queue {
     this.#flush()
     await this.#link[Symbol.asyncDispose]()
     await this.#options.source[Symbol.asyncDispose]()
+  }
+
+  /** Of a message with its headers. */
+  get #limit(): number {
+    return this.#link.connection?.info?.max_payload ?? SMALLEST_LIMIT
   }
 
   get #ackWaitMs(): number {

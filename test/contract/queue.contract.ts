@@ -279,6 +279,24 @@ export function queueContract(title: string, make: () => Promise<QueueUnderTest 
       }
     })
 
+    test('what follows from the largest message has room for what became of it', async () => {
+      await using given = await make()
+      const { queue } = given
+      const { maxMessageBytes, maxFollowingBytes } = queue
+      expect(maxFollowingBytes - maxMessageBytes).toBeGreaterThanOrEqual(64 * 1024)
+      const lane = newLane()
+      const head = JSON.stringify({ id: 'next' })
+      const body = Buffer.alloc(maxFollowingBytes - Buffer.byteLength(head), 'x')
+      // The longest id, of letters that need the most room.
+      await queue.publish(message(lane, 'ÿ'.repeat(256), { head, body, dueAt: Date.now() }))
+      const [delivery] = await take(queue, lane, 1)
+      expect(delivery?.body.length).toBe(body.length)
+      delivery?.ack()
+      const position = await queue.dead.put(message(lane, 'dead', { head, body }))
+      expect((await queue.dead.get(position))?.body.length).toBe(body.length)
+      await queue.dead.remove(position)
+    })
+
     test('large bodies are stored, read and removed', async () => {
       await using given = await make()
       const { bodies } = given.queue

@@ -431,6 +431,10 @@ test('a server of somebody else is used by its address; without JetStream it say
     expect(await queue.publish(same)).toMatchObject({ duplicate: false })
     expect(await other.publish(same)).toMatchObject({ duplicate: false })
     expect((await queue.depths()).get('call.a.b')).toBe(1)
+    // Its limit is another one than ours have: NATS' own.
+    const body = Buffer.alloc(queue.maxFollowingBytes - same.head.length)
+    expect(queue.maxFollowingBytes - queue.maxMessageBytes).toBeGreaterThanOrEqual(64 * 1024)
+    await queue.dead.put({ ...same, id: 'large', body })
   }
   full.stop()
 })
