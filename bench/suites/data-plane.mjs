@@ -13,24 +13,27 @@ const SHAPES = [
 ]
 
 /**
- * Calls through the gateway next to calls through a bare proxy (node:http + undici), taking turns in one run: only the
- * ratio means something. Function, proxies and load generator are processes of their own, as in real use. Processor time
+ * Calls through the gateway, and through one that keeps the last invocations, next to calls through a bare proxy
+ * (node:http + undici), taking turns in one run: only the ratio means something. Function, proxies and load generator are processes of their own, as in real use. Processor time
  * is the steadiest of the numbers where the machine has other things to do.
  */
 export async function run({ quick }) {
   const [rounds, seconds] = quick ? [2, 1] : [5, 1]
   const children = []
-  const start = async (file, ...argv) => {
-    const child = fork(join(FOLDER, file), argv.map(String))
+  const start = async (file, { argv = [], env = {} } = {}) => {
+    const child = fork(join(FOLDER, file), argv.map(String), { env: { ...process.env, ...env } })
     children.push(child)
     return { child, said: await next(child) }
   }
   try {
     const { said: hello } = await start('hello.mjs')
+    const gateway = (record) => start('gateway.mjs', { argv: [hello], env: { FAASDOCK_RECORD: record } })
     const ways = {
-      bare: { ...(await start('bare-proxy.mjs', hello)), path: '/' },
-      gateway: { ...(await start('gateway.mjs', hello)), path: '/function/hello' },
+      bare: { ...(await start('bare-proxy.mjs', { argv: [hello] })), path: '/' },
+      gateway: { ...(await gateway('false')), path: '/function/hello' },
+      recording: { ...(await gateway('true')), path: '/function/hello' },
     }
+    const names = Object.keys(ways)
     const { child: load } = await start('load.mjs')
     const measure = async (way, body, time) => {
       const { child, said: port, path } = ways[way]
@@ -41,23 +44,24 @@ export async function run({ quick }) {
     }
     const results = []
     for (const { name, body } of SHAPES) {
-      const seen = { bare: [], gateway: [] }
-      for (const way of ['bare', 'gateway']) await measure(way, body, 2)
+      const seen = Object.fromEntries(names.map((way) => [way, []]))
+      for (const way of names) await measure(way, body, 2)
       for (let round = 0; round < rounds; round++)
-        for (const way of ['bare', 'gateway']) seen[way].push(await measure(way, body, seconds))
-      const compare = (what, unit, key, better) =>
+        for (const way of names) seen[way].push(await measure(way, body, seconds))
+      const compare = (way, what, unit, key, better) =>
         result({
-          name: `${name}, ${what}`,
+          name: `${name}, ${way === 'gateway' ? '' : `${way}, `}${what}`,
           unit,
-          samples: seen.gateway.map((one) => one[key]),
+          samples: seen[way].map((one) => one[key]),
           baseline: { name: 'bare proxy', samples: seen.bare.map((one) => one[key]) },
           better,
         })
-      results.push(
-        compare('calls a second', '/s', 'perSecond', 'higher'),
-        compare('p99', 'ms', 'p99', 'lower'),
-        compare('processor time of a call', 'µs', 'processor', 'lower'),
-      )
+      for (const way of ['gateway', 'recording'])
+        results.push(
+          compare(way, 'calls a second', '/s', 'perSecond', 'higher'),
+          compare(way, 'p99', 'ms', 'p99', 'lower'),
+          compare(way, 'processor time of a call', 'µs', 'processor', 'lower'),
+        )
     }
     return results
   } finally {
