@@ -1,7 +1,7 @@
 import { jetstreamManager } from '@nats-io/jetstream'
 import type { JetStreamManager, StreamConfig } from '@nats-io/jetstream'
 import type { NatsConnection } from '@nats-io/transport-node'
-import type { FaasError } from '../core/errors.ts'
+import { asFaasError, FaasError } from '../core/errors.ts'
 import type { Log } from '../core/log.ts'
 import type { BodyStore, DeadLetters, NewMessage, Published, Queue, Taken } from '../core/queue.ts'
 import { pack } from './envelope.ts'
@@ -138,30 +138,29 @@ export class NatsQueue implements Queue {
 
   async remove(position: number): Promise<boolean> {
     this.#held.delete(position)
-    const { streams } = await this.#manager(await this.#link.connected(PATIENCE_MS))
-    const isRemoved = (await streams.deleteMessage(this.#stream, position, false).catch(ifMissing)) ?? false
-    return isRemoved
+    return this.#ask(
+      async ({ streams }) =>
+        (await streams.deleteMessage(this.#stream, position, false).catch(ifMissing)) ?? false,
+    )
   }
 
   async newest(): Promise<number> {
-    const { streams } = await this.#manager(await this.#link.connected(PATIENCE_MS))
-    return (await streams.info(this.#stream)).state.last_seq
+    return this.#ask(async ({ streams }) => (await streams.info(this.#stream)).state.last_seq)
   }
 
   async purge(lane: string, upTo: number): Promise<number> {
     this.#lanes.get(lane)?.forget(upTo)
-    const { streams } = await this.#manager(await this.#link.connected(PATIENCE_MS))
-    const { purged } = await streams.purge(this.#stream, {
-      filter: `${this.#prefix}.${lane}`,
-      seq: upTo + 1,
-    })
+    const { purged } = await this.#ask(({ streams }) =>
+      streams.purge(this.#stream, { filter: `${this.#prefix}.${lane}`, seq: upTo + 1 }),
+    )
     this.#lanes.get(lane)?.forget(upTo)
     return purged
   }
 
   async depths(): Promise<ReadonlyMap<string, number>> {
-    const { streams } = await this.#manager(await this.#link.connected(PATIENCE_MS))
-    const { state } = await streams.info(this.#stream, { subjects_filter: `${this.#prefix}.>` })
+    const { state } = await this.#ask(({ streams }) =>
+      streams.info(this.#stream, { subjects_filter: `${this.#prefix}.>` }),
+    )
     const skipped = this.#prefix.length + 1
     return new Map(
       Object.entries(state.subjects ?? {}).map(([subject, count]) => [subject.slice(skipped), count]),
@@ -186,6 +185,20 @@ export class NatsQueue implements Queue {
 
   get #ackWaitMs(): number {
     return this.#options.ackWaitMs ?? ACK_WAIT_MS
+  }
+
+  /** QUEUE_UNAVAILABLE, too, for a connection that looks whole when the server is asked, and is gone before it answers. */
+  async #ask<T>(question: (manager: JetStreamManager) => Promise<T>): Promise<T> {
+    const manager = await this.#manager(await this.#link.connected(PATIENCE_MS))
+    try {
+      return await question(manager)
+    } catch (error) {
+      throw new FaasError('QUEUE_UNAVAILABLE', {
+        message: `${this.#options.source.description} did not answer: ${asFaasError(error).message}`,
+        remedy: 'Ask again in a moment; what is queued is kept.',
+        cause: error,
+      })
+    }
   }
 
   /** Streams as they should be. What consumers remember is not trusted: everything unacknowledged is delivered afresh. */

@@ -103,6 +103,18 @@ describe('a NATS server of our own', () => {
     for (const delivery of deliveries) delivery.ack()
   })
 
+  test('that is killed when it is asked is unavailable, and nothing else', async () => {
+    await using given = await useServer()
+    const queue = given.open('asked')
+    await queue.publish(message('one'))
+    process.kill(pidOf(join(given.folder, 'nats')), 'SIGKILL')
+    // The connection looks whole still.
+    const asked = [queue.depths(), queue.newest(), queue.remove(9), queue.purge('call.test.other', 9)]
+    for (const answer of await Promise.allSettled(asked))
+      if (answer.status === 'rejected') expect(answer.reason).toMatchObject({ code: 'QUEUE_UNAVAILABLE' })
+    await until(async () => (await queue.depths().catch(() => undefined))?.get('call.test.fn') === 1)
+  })
+
   test('messages that are being worked at when it is killed are not taken twice, and are gone when done', async () => {
     await using given = await useServer()
     const queue = given.open('working')
