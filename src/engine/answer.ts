@@ -70,6 +70,11 @@ export class Answer implements InvocationSink {
     return this.failure.code === 'INVOCATION_TIMEOUT' ? 504 : 503
   }
 
+  /** Whether there is something to wait for before it is known what it is. */
+  get isStoring(): boolean {
+    return this.#storing !== undefined
+  }
+
   /** Resolves when all of the body is where it belongs. What cannot be stored is a failure of the platform. */
   async settled(): Promise<void> {
     if (!this.#storing) return

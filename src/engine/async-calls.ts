@@ -503,8 +503,9 @@ export class AsyncCalls implements AsyncDisposable {
   }
 
   #isPaused(lane: string): boolean {
+    if (this.#paused.size === 0) return false
     const ref = refOfLane(lane)
-    if (!ref || this.#paused.size === 0) return false
+    if (!ref) return false
     return (
       this.#paused.has(scopeName({ ref })) ||
       this.#paused.has(scopeName({ queue: this.#rules.of(ref).queue }))

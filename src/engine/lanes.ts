@@ -51,11 +51,13 @@ export class Lanes implements AsyncDisposable {
   readonly #rules: LaneRules
   readonly #lanes = new Map<string, Lane>()
   readonly #pools = new Map<string, Pool>()
-  readonly #runs = new Set<Promise<void>>()
   readonly #dirty = new Set<Lane>()
   #soon: NodeJS.Immediate | undefined
   #later: NodeJS.Timeout | undefined
   #isStopped = false
+  /** Looks at the queue and messages that are under way, and who waits for the end of all. */
+  #underWay = 0
+  #onLastEnd: () => void = () => undefined
 
   constructor(parts: LanesParts, rules: LaneRules) {
     this.#parts = parts
@@ -84,7 +86,7 @@ export class Lanes implements AsyncDisposable {
     clearTimeout(this.#later)
     clearImmediate(this.#soon)
     for (const { timer } of this.#lanes.values()) timer?.[Symbol.dispose]()
-    while (this.#runs.size > 0) await Promise.allSettled([...this.#runs])
+    if (this.#underWay > 0) await new Promise<void>((resolve) => (this.#onLastEnd = resolve))
   }
 
   #lane(name: string): Lane {
@@ -106,6 +108,7 @@ export class Lanes implements AsyncDisposable {
   /** Slots are filled several at a time: a look at the queue is not free. */
   #pumpSoon(lane: Lane): void {
     this.#dirty.add(lane)
+    if (this.#soon) return
     const limit = this.#rules.limit(lane.name)
     const isNearlyFull = lane.running > limit - limit / GATHERED_SHARE
     if (isNearlyFull) this.#later ??= setTimeout(() => this.#pumpDirty(), GATHER_MS)
@@ -140,8 +143,8 @@ export class Lanes implements AsyncDisposable {
     lane.isEmpty = true
     lane.running += room
     pool.running += room
-    const run = this.#take(lane, pool, room).finally(() => void this.#runs.delete(run))
-    this.#runs.add(run)
+    // Neither this nor the runs reject: what fails is said, and comes again.
+    this.#take(lane, pool, room).catch(() => undefined)
   }
 
   /** Of what the pool has left, what is not for those who stand in line. */
@@ -155,13 +158,14 @@ export class Lanes implements AsyncDisposable {
 
   async #take(lane: Lane, pool: Pool, room: number): Promise<void> {
     const { queue, clock, log } = this.#parts
+    this.#underWay++
     let came = 0
     try {
       const { deliveries, nextDueAt } = await queue.take(lane.name, room)
       came = deliveries.length
       if (came === room) lane.isEmpty = false
       else pool.hungry.delete(lane)
-      for (const delivery of deliveries) this.#run(lane, pool, delivery)
+      for (const delivery of deliveries) this.#run(lane, pool, delivery).catch(() => undefined)
       if (nextDueAt !== undefined) this.#wakeLater(lane, nextDueAt - clock.now())
     } catch (error) {
       log.debug(`${lane.name} could not be looked at: ${asFaasError(error).message}`)
@@ -171,36 +175,44 @@ export class Lanes implements AsyncDisposable {
       lane.running -= room - came
       pool.running -= room - came
       this.#feed(pool, lane)
+      this.#ended()
     }
   }
 
-  #run(lane: Lane, pool: Pool, delivery: Delivery): void {
-    const run = this.#rules
-      .run(lane.name, delivery)
-      .catch((error: unknown) => {
-        this.#parts.log.error(
-          `a message of ${lane.name} could not be dealt with: ${asFaasError(error).message}`,
-        )
-        delivery.release(ASK_AGAIN_MS)
-        this.#wakeLater(lane, ASK_AGAIN_MS)
-      })
-      .finally(() => {
-        this.#runs.delete(run)
-        lane.running--
-        pool.running--
-        this.#feed(pool, lane)
-      })
-    this.#runs.add(run)
+  async #run(lane: Lane, pool: Pool, delivery: Delivery): Promise<void> {
+    this.#underWay++
+    try {
+      await this.#rules.run(lane.name, delivery)
+    } catch (error) {
+      this.#parts.log.error(
+        `a message of ${lane.name} could not be dealt with: ${asFaasError(error).message}`,
+      )
+      delivery.release(ASK_AGAIN_MS)
+      this.#wakeLater(lane, ASK_AGAIN_MS)
+    } finally {
+      lane.running--
+      pool.running--
+      this.#feed(pool, lane)
+      this.#ended()
+    }
+  }
+
+  #ended(): void {
+    this.#underWay--
+    if (this.#underWay === 0) this.#onLastEnd()
   }
 
   /** What became free goes first to the lanes that have waited longest, then to the one that had it. */
   #feed(pool: Pool, lane: Lane): void {
-    const limit = this.#rules.poolLimit(this.#rules.pool(lane.name))
+    if (pool.hungry.size > 0) this.#feedHungry(pool, this.#rules.poolLimit(this.#rules.pool(lane.name)))
+    this.#pumpSoon(lane)
+  }
+
+  #feedHungry(pool: Pool, limit: number): void {
     for (const next of [...pool.hungry]) {
       if (pool.running >= limit) break
       this.#pump(next)
     }
-    this.#pumpSoon(lane)
   }
 
   #wakeLater(lane: Lane, ms: number): void {

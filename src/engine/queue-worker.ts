@@ -203,7 +203,7 @@ export class QueueWorker {
     } catch (error) {
       answer.onFailure(error)
     }
-    await answer.settled()
+    if (answer.isStoring) await answer.settled()
     this.#limits.end(running)
     this.#running.delete(key)
     if (abort.signal.aborted) answer.failure ??= asFaasError(abort.signal.reason)
@@ -242,7 +242,7 @@ export class QueueWorker {
       return
     }
     if (isFailed) await this.#letterFor(ended, status, isGone)
-    await this.#callBack(ended, status, rule.retry.attempts)
+    if (call.callback !== undefined) await this.#callBack(ended, status, rule.retry.attempts)
     const state = isFailed ? 'dead' : status >= 400 ? 'failed' : 'succeeded'
     await this.#close(ended, state, status)
     observer.attempted(rule.queue, state)
@@ -312,7 +312,6 @@ export class QueueWorker {
 
   async #callBack(ended: EndedAttempt, status: number, maxAttempts: number): Promise<void> {
     const { call, answer, seconds } = ended
-    if (call.callback === undefined) return
     const outcome: CallOutcome = {
       status,
       seconds,

@@ -9,6 +9,8 @@ export class QueueMetrics implements CallObserver {
   readonly #calls: () => AsyncCalls
   readonly #submitted: Counter<'queue_name'>
   readonly #ended: Counter<'queue_name' | 'outcome'>
+  /** Label look-ups cost more than counting: each pair of queue and outcome is looked up once. */
+  readonly #outcomes = new Map<string, Counter.Internal>()
   readonly #pending: Gauge<'queue_name'>
   readonly #inflight: Gauge<'function_name'>
   readonly #depth: Gauge<'function_name'>
@@ -48,7 +50,10 @@ export class QueueMetrics implements CallObserver {
   }
 
   attempted(queue: string, outcome: string): void {
-    this.#ended.inc({ queue_name: queue, outcome })
+    const name = `${outcome} ${queue}`
+    let ended = this.#outcomes.get(name)
+    if (!ended) this.#outcomes.set(name, (ended = this.#ended.labels(queue, outcome)))
+    ended.inc()
   }
 
   /** Prometheus text. A queue that cannot be asked leaves its depths out. */

@@ -25,16 +25,14 @@ export function pack(head: string, body: Uint8Array, dueAt?: number): Uint8Array
 
 /** The parts of a message. The body is a view of it. */
 export function unpack(payload: Uint8Array): Envelope {
-  if (payload[0] !== DUE_MARK) return { ...split(payload), dueAt: 0 }
-  const { head: due, body: rest } = split(payload)
-  return { ...split(rest), dueAt: Number(due.slice(1)) }
+  if (payload[0] !== DUE_MARK) return split(payload, 0)
+  const { head: due, body: rest } = split(payload, 0)
+  return split(rest, Number(due.slice(1)))
 }
 
-function split(payload: Uint8Array): { readonly head: string; readonly body: Uint8Array } {
+function split(payload: Uint8Array, dueAt: number): Envelope {
   const end = payload.indexOf(LINE_FEED)
   const at = end < 0 ? payload.length : end
-  return {
-    head: Buffer.from(payload.buffer, payload.byteOffset, at).toString('utf8'),
-    body: payload.subarray(at + 1),
-  }
+  const head = Buffer.from(payload.buffer, payload.byteOffset, at).toString('utf8')
+  return { head, body: payload.subarray(at + 1), dueAt }
 }

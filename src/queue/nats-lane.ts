@@ -110,7 +110,7 @@ export class NatsLane {
   forget(upTo: number): void {
     const { held } = this.#around
     for (const { delivery } of this.#ready) if (delivery.position <= upTo) held.delete(delivery.position)
-    this.#dropRemoved()
+    this.dropRemoved()
     this.#due.clear()
   }
 
@@ -131,7 +131,6 @@ export class NatsLane {
   }
 
   async #take(count: number): Promise<Taken> {
-    this.#dropRemoved()
     if (this.#ready.length < count) await this.#fill(count)
     const taken = this.#ready.splice(0, count)
     for (const { bytes } of taken) this.#around.ahead.bytes -= bytes
@@ -153,7 +152,6 @@ export class NatsLane {
     for (let looks = 0; this.#ready.length < count && looks < LOOKS;) {
       const { name, connection } = await this.#around.consumer(this.#name, again)
       const end = await this.#pullOnce(name, connection, count - this.#ready.length)
-      this.#dropRemoved()
       if (end === 'lost') break
       if (end === 'full') continue
       const isMissing = this.#delivered < this.#published && this.#ready.length === 0
@@ -179,10 +177,9 @@ export class NatsLane {
       .finally(() => (ahead.bytes -= AHEAD_BYTES))
   }
 
-  /** What was removed from the queue meanwhile is not ours any more. */
-  #dropRemoved(): void {
+  /** What is not ours any more, because it was removed from the queue, is not handed out. */
+  dropRemoved(): void {
     const { held, ahead } = this.#around
-    if (this.#ready.every(({ delivery }) => held.has(delivery.position))) return
     this.#ready = this.#ready.filter(({ delivery, bytes }) => {
       const isOurs = held.has(delivery.position)
       if (!isOurs) ahead.bytes -= bytes

@@ -137,7 +137,7 @@ export class NatsQueue implements Queue {
   }
 
   async remove(position: number): Promise<boolean> {
-    this.#held.delete(position)
+    if (this.#held.delete(position)) for (const lane of this.#lanes.values()) lane.dropRemoved()
     return this.#ask(
       async ({ streams }) =>
         (await streams.deleteMessage(this.#stream, position, false).catch(ifMissing)) ?? false,
