@@ -72,10 +72,14 @@ export interface CallStore {
    * they became.
    */
   cancelQueued(ref: FunctionRef, upTo: number, at: number, limit: number): readonly CallRecord[]
+  /** How many calls each function has, by `name.namespace`, that have not ended. */
+  open(): ReadonlyMap<string, number>
   /** How many dead calls each function has, by `name.namespace`. */
   dead(): ReadonlyMap<string, number>
   /** Forgets ended calls: those before `endedBefore`, and the oldest beyond `keep`. Dead letters stay. At most `limit` at a time. */
   prune(keep: number, endedBefore: number, limit: number): number
+  /** Forgets dead calls as the queue forgets their letters: those before `endedBefore`, and the oldest beyond `keep`. */
+  pruneDead(keep: number, endedBefore: number): number
   /** `function:NAME.NAMESPACE` and `queue:NAME`. */
   paused(): readonly string[]
   setPaused(scope: string, isPaused: boolean): void

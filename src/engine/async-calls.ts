@@ -20,12 +20,13 @@ import {
   callKeyAt,
   isCallbackLane,
   laneOf,
+  readCall,
   readDeadCall,
   refOfLane,
   writeHead,
 } from './queued-call.ts'
 import type { DeadCall, QueuedCall } from './queued-call.ts'
-import { QueueWorker } from './queue-worker.ts'
+import { LOST, QueueWorker } from './queue-worker.ts'
 import type { CallObserver } from './queue-worker.ts'
 import { notFound } from './reconciler.ts'
 import type { Router } from './router.ts'
@@ -63,6 +64,9 @@ export interface AsyncSettings {
   /** How many ended calls are remembered, and how long. */
   readonly keepRecords: number
   readonly keepRecordsMs: number
+  /** The same of dead calls: as the queue keeps their letters. */
+  readonly keepDead: number
+  readonly keepDeadMs: number
 }
 
 export const DEFAULT_ASYNC: AsyncSettings = {
@@ -75,6 +79,8 @@ export const DEFAULT_ASYNC: AsyncSettings = {
   queueLimits: new Map(),
   keepRecords: 10_000,
   keepRecordsMs: 7 * 86_400_000,
+  keepDead: 100_000,
+  keepDeadMs: 30 * 86_400_000,
 }
 
 /** A call as it comes in. */
@@ -129,6 +135,7 @@ export class AsyncCalls implements AsyncDisposable {
   readonly #known = new Set<string>()
   readonly #watch: Disposable
   #sweep: Disposable | undefined
+  #search: Disposable | undefined
 
   constructor(parts: AsyncCallsParts) {
     const { queue, store, clock, log, settings, sender, ownUrl, random = Math.random } = parts
@@ -141,6 +148,8 @@ export class AsyncCalls implements AsyncDisposable {
       log,
       keep: settings.keepRecords,
       keepMs: settings.keepRecordsMs,
+      keepDead: settings.keepDead,
+      keepDeadMs: settings.keepDeadMs,
     })
     this.#rules = new CallRules({ ...parts, maxInflight: settings.maxInflight })
     const wake = (lane: string): void => this.#lanes.wake(lane)
@@ -280,6 +289,9 @@ export class AsyncCalls implements AsyncDisposable {
   /** Every function that has calls in the queue, dead letters, or is paused; by name. QUEUE_UNAVAILABLE. */
   async functions(): Promise<readonly FunctionQueue[]> {
     const depths = await this.#parts.queue.depths()
+    const isMissing = ([name, count]: readonly [string, number]): boolean =>
+      count > (depths.get(laneOf(parseRef(name))) ?? 0)
+    if ([...this.book.open()].some(isMissing)) this.#searchLater()
     const dead = this.book.dead()
     const refs = new Map<string, FunctionRef>()
     const see = (ref: FunctionRef): void => void refs.set(formatRef(ref), ref)
@@ -416,6 +428,7 @@ export class AsyncCalls implements AsyncDisposable {
   async drain(limitMs: number): Promise<void> {
     this.#watch[Symbol.dispose]()
     this.#sweep?.[Symbol.dispose]()
+    this.#search?.[Symbol.dispose]()
     const limit = setTimeout(() => {
       this.#worker.stop()
       this.#callbacks.stop()
@@ -513,12 +526,68 @@ export class AsyncCalls implements AsyncDisposable {
   }
 
   async #wakeAll(): Promise<void> {
-    for (const lane of (await this.#parts.queue.depths()).keys()) this.#lanes.wake(lane)
-    this.#sweep ??= this.#parts.clock.after(SWEEP_AFTER_MS, () => {
+    const { queue, clock, log } = this.#parts
+    for (const lane of (await queue.depths()).keys()) this.#lanes.wake(lane)
+    this.#searchLater()
+    this.#sweep ??= clock.after(SWEEP_AFTER_MS, () => {
       this.#tidy().catch((error: unknown) =>
-        this.#parts.log.debug(`stored bodies could not be looked at: ${asFaasError(error).message}`),
+        log.debug(`stored bodies could not be looked at: ${asFaasError(error).message}`),
       )
     })
+  }
+
+  /** Looked at when the queue is up (again), and whenever somebody asks what it holds. */
+  #searchLater(): void {
+    const { clock, log } = this.#parts
+    this.#search ??= clock.after(SWEEP_AFTER_MS, () => {
+      this.#closeLost()
+        .catch((error: unknown) =>
+          log.debug(`calls that are not in the queue could not be looked for: ${asFaasError(error).message}`),
+        )
+        .finally(() => (this.#search = undefined))
+    })
+  }
+
+  /**
+   * Functions of which records tell of more calls than the queue holds: it has lost some, or we were killed before we
+   * wrote it down. A message is there before its record, and longer than it; what moves meanwhile is in one look only.
+   */
+  async #losers(): Promise<readonly FunctionRef[]> {
+    const before = this.book.open()
+    if (before.size === 0) return []
+    const depths = await this.#parts.queue.depths()
+    const after = this.book.open()
+    return [...before].flatMap(([name, count]) => {
+      const ref = parseRef(name)
+      return Math.min(count, after.get(name) ?? 0) > (depths.get(laneOf(ref)) ?? 0) ? [ref] : []
+    })
+  }
+
+  /** Ends records of calls that are nowhere in the queue, and says so: nobody makes them any more. */
+  async #closeLost(): Promise<void> {
+    const { queue, clock, log } = this.#parts
+    for (const ref of await this.#losers()) {
+      const suspects = new Map<string, CallRecord>()
+      for (const record of this.book.list({ ref, states: OPEN, limit: MOST_QUEUED }))
+        suspects.set(callKeyAt(record), record)
+      for await (const head of queue.heads(laneOf(ref))) {
+        const call = readCall(head)
+        if (call) suspects.delete(callKeyAt(call))
+      }
+      // Whatever moved meanwhile is there.
+      const lost = [...suspects.values()].filter((record) => {
+        const { queuedAt, state, attempts } = this.book.get(record) ?? record
+        const isSame = queuedAt === record.queuedAt && state === record.state && attempts === record.attempts
+        return isSame && !this.#worker.isRunning(record)
+      })
+      if (lost.length === 0) continue
+      for (const record of lost)
+        this.book.note({ ...record, state: 'failed', problem: LOST, endedAt: clock.now() })
+      const ids = lost.slice(0, 3).map(({ id }) => id)
+      log.error(
+        `${lost.length} async ${lost.length === 1 ? 'call' : 'calls'} of ${formatRef(ref)} (${ids.join(', ')}${lost.length > ids.length ? ', …' : ''}) ended without an outcome: ${LOST}. \`faasdock calls --state failed\` lists them; call again what matters.`,
+      )
+    }
   }
 
   async #tidy(): Promise<void> {
@@ -562,8 +631,9 @@ export class AsyncCalls implements AsyncDisposable {
   }
 }
 
-const MOST_LETTERS = 100_000
+const MOST_LETTERS = DEFAULT_ASYNC.keepDead
 const MOST_QUEUED = 1_000_000
+const OPEN = ['queued', 'running', 'waiting'] as const
 const REMOVE_AT_ONCE = 512
 /** A body may be on its way into the queue, or its record not written yet. */
 const SWEEP_YOUNG_MS = 3_600_000

@@ -14,12 +14,16 @@ export interface CallBookParts {
   /** Ended calls that are remembered, and for how long. */
   readonly keep: number
   readonly keepMs: number
+  /** Dead ones, for as long as the queue keeps their letters. */
+  readonly keepDead: number
+  readonly keepDeadMs: number
 }
 
 /** One write for all calls of so many milliseconds: what a kill -9 can lose of the view. */
 const WRITE_EVERY_MS = 25
 const PRUNE_EVERY_MS = 2000
 const PRUNE_AT_MOST = 2000
+const PRUNE_DEAD_EVERY_MS = 3_600_000
 const MOST_CANCELLED = 100_000
 const CANCEL_AT_ONCE = 1000
 
@@ -33,6 +37,7 @@ export class CallBook implements Disposable {
   readonly #expected = new Set<string>()
   #timer: Disposable | undefined
   #prunedAt = 0
+  #prunedDeadAt = 0
   #hasFailed = false
 
   constructor(parts: CallBookParts) {
@@ -119,6 +124,12 @@ export class CallBook implements Disposable {
     return this.#parts.store.dead()
   }
 
+  /** How many calls each function has, by `name.namespace`, that have not ended. */
+  open(): ReadonlyMap<string, number> {
+    this.flush()
+    return this.#parts.store.open()
+  }
+
   /** Told of every note, as it is made; must be quick. */
   watch(watcher: (record: CallRecord) => void): Disposable {
     this.#watchers.add(watcher)
@@ -127,15 +138,13 @@ export class CallBook implements Disposable {
 
   /** Writes what is noted. Notes that cannot be written (a full disk) are kept for the next time, and said once. */
   flush(): void {
-    const { store, clock, log, keep, keepMs } = this.#parts
+    const { store, clock, log } = this.#parts
     if (this.#unwritten.size === 0) return
     try {
       store.write([...this.#unwritten.values()])
       this.#unwritten.clear()
       this.#hasFailed = false
-      if (clock.now() - this.#prunedAt < PRUNE_EVERY_MS) return
-      this.#prunedAt = clock.now()
-      store.prune(keep, clock.now() - keepMs, PRUNE_AT_MOST)
+      this.#prune(clock.now())
     } catch (error) {
       if (!this.#hasFailed) log.error(`call records could not be written: ${asFaasError(error).message}`)
       this.#hasFailed = true
@@ -146,6 +155,16 @@ export class CallBook implements Disposable {
   [Symbol.dispose](): void {
     this.#timer?.[Symbol.dispose]()
     this.flush()
+  }
+
+  #prune(now: number): void {
+    const { store, keep, keepMs, keepDead, keepDeadMs } = this.#parts
+    if (now - this.#prunedAt < PRUNE_EVERY_MS) return
+    this.#prunedAt = now
+    store.prune(keep, now - keepMs, PRUNE_AT_MOST)
+    if (now - this.#prunedDeadAt < PRUNE_DEAD_EVERY_MS) return
+    this.#prunedDeadAt = now
+    store.pruneDead(keepDead, now - keepDeadMs)
   }
 
   /** Without a disk to write to, memory is bounded still; what is queued is in the queue all the same. */

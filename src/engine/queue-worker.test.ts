@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { FakeClock, settle } from '../../test/support/fake-clock.ts'
 import { until } from '../../test/support/until.ts'
+import { hasEnded } from '../core/call.ts'
 import type { CallRecord, CallStore } from '../core/call.ts'
 import type { CallbackSender } from '../core/callback.ts'
 import { FaasError } from '../core/errors.ts'
@@ -8,6 +9,7 @@ import type { FunctionRef } from '../core/function.ts'
 import { formatRef } from '../core/function.ts'
 import type { InvocationRequest, InvocationSink } from '../core/invocation.ts'
 import { silentLog } from '../core/log.ts'
+import type { Log } from '../core/log.ts'
 import { makeMemoryStore, MemoryQueue } from '../queue/memory-queue.ts'
 import type { MemoryStore } from '../queue/memory-queue.ts'
 import { AsyncCalls, DEFAULT_ASYNC } from './async-calls.ts'
@@ -44,8 +46,15 @@ function memoryRecords(): CallStore & { readonly records: Map<string, CallRecord
         .slice(0, limit),
     cancelQueued: () => [],
     oldest: () => undefined,
+    open: () => {
+      const counts = new Map<string, number>()
+      for (const { ref, state } of all())
+        if (!hasEnded(state)) counts.set(formatRef(ref), (counts.get(formatRef(ref)) ?? 0) + 1)
+      return counts
+    },
     dead: () => new Map(),
     prune: () => 0,
+    pruneDead: () => 0,
     paused: () => [...paused],
     setPaused: (scope, isPaused) => {
       if (isPaused) paused.add(scope)
@@ -65,6 +74,7 @@ function useCalls({
   settings = {},
   isDebugged = () => false,
   post = () => Promise.resolve({ status: 200 }),
+  log = silentLog,
 }: {
   answer: (made: Made, signal: AbortSignal) => Outcome | Promise<Outcome>
   annotations?: Record<string, string>
@@ -75,6 +85,7 @@ function useCalls({
   settings?: Partial<AsyncSettings>
   isDebugged?: () => boolean
   post?: CallbackSender['post']
+  log?: Log
 }) {
   const made: Made[] = []
   const queue = new MemoryQueue(store, clock)
@@ -83,7 +94,7 @@ function useCalls({
     queue,
     store: records,
     clock,
-    log: silentLog,
+    log,
     router: { knows: () => true },
     provider: { actual: () => undefined, note: () => undefined },
     registry: {
@@ -372,6 +383,44 @@ test('a dead letter whose record was lost is found again', async () => {
   expect(record).toMatchObject({ id: 'lost', state: 'dead', status: 500, attempts: 1 })
   if (record) await second.calls.retry(record)
   await until(() => second.state('lost') === 'succeeded', { everyMs: 1 })
+})
+
+test('calls that the queue has lost are said to be, those that it has are made, and what comes back is made', async () => {
+  const store = makeMemoryStore()
+  const clock = new FakeClock()
+  const records = memoryRecords()
+  {
+    await using first = useCalls({ answer: () => ({}), store, clock, records })
+    first.calls.pause({ queue: 'faas-request' })
+    for (const id of ['a', 'b', 'c', 'd']) await first.post(id)
+  }
+  const [a, b] = [...store.messages.values()]
+  for (const lost of [a, b]) store.messages.delete(lost?.position ?? 0)
+  await clock.advance(1000)
+  const said: string[] = []
+  await using second = useCalls({
+    answer: () => ({}),
+    store,
+    clock,
+    records,
+    log: { ...silentLog, error: (words) => void said.push(words) },
+  })
+  // As many as were lost come anew: they hide nothing.
+  for (const id of ['e', 'f']) await second.post(id)
+  await settle()
+  await clock.advance(10_000)
+  expect(said).toEqual([expect.stringMatching(/^2 async calls of fn\.openfaas-fn \(b, a\) ended without/)])
+  expect(second.calls.book.all('a')[0]).toMatchObject({
+    state: 'failed',
+    problem: expect.stringContaining('not in the queue any more') as string,
+  })
+  expect(['b', 'c', 'd', 'e', 'f'].map((id) => second.state(id))).toEqual([
+    ...['failed', 'queued', 'queued', 'queued', 'queued'],
+  ])
+  if (a) store.messages.set(a.position, { ...a, mayHaveRun: true })
+  second.calls.resume({ queue: 'faas-request' })
+  await until(() => second.made.length === 5, { everyMs: 1 })
+  expect(second.state('a')).toBe('succeeded')
 })
 
 test('two hundred functions that nobody calls set no timers', async () => {

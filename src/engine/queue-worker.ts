@@ -58,6 +58,9 @@ export interface CallObserver {
   attempted(queue: string, outcome: 'succeeded' | 'failed' | 'retried' | 'dead' | 'cancelled'): void
 }
 
+/** What is said of a call that has not ended and is not in the queue. */
+export const LOST =
+  'it is not in the queue any more: the store of the queue was damaged or emptied, or faasdock was killed before it wrote down how it ended'
 /** Why a call is aborted when its caller does not want it any more. */
 const CANCELLED = new Error('the call was cancelled')
 /** Why a call is aborted when the platform stops: it is made again by the next one. */
@@ -97,6 +100,10 @@ export class QueueWorker {
     const running = this.#running.get(callKeyAt(call))
     running?.abort.abort(CANCELLED)
     return running !== undefined
+  }
+
+  isRunning(call: Pick<QueuedCall, 'ref' | 'id' | 'queuedAt'>): boolean {
+    return this.#running.has(callKeyAt(call))
   }
 
   /** Begins nothing of a lane up to a position any more. False when something of it is under way, and goes on. */
@@ -154,7 +161,8 @@ export class QueueWorker {
     if (this.#refused.size > 0 && this.isRefused(laneOf(call.ref), delivery.position)) return 'over'
     if (!delivery.mayHaveRun) return 'open'
     const record = book.get(call)
-    if (record?.queuedAt !== call.queuedAt) return 'open'
+    // What was taken for lost and comes after all is made.
+    if (record?.queuedAt !== call.queuedAt || record.problem === LOST) return 'open'
     return hasEnded(record.state) || record.attempts > call.attempts ? 'over' : 'open'
   }
 

@@ -108,6 +108,11 @@ export class MemoryQueue implements Queue {
     return Promise.resolve(depths)
   }
 
+  async *heads(lane: string): AsyncGenerator<string> {
+    for (const kept of [...this.#store.messages.values()])
+      if (kept.lane === lane) yield await Promise.resolve(kept.head)
+  }
+
   watch(onChange: (isUp: boolean) => void): Disposable {
     this.#watchers.add(onChange)
     onChange(this.problem === undefined)

@@ -4,7 +4,7 @@ import type { NatsConnection } from '@nats-io/transport-node'
 import { asFaasError, FaasError } from '../core/errors.ts'
 import type { Log } from '../core/log.ts'
 import type { BodyStore, DeadLetters, NewMessage, Published, Queue, Taken } from '../core/queue.ts'
-import { pack } from './envelope.ts'
+import { pack, unpack } from './envelope.ts'
 import { NatsBodies } from './nats-bodies.ts'
 import { NatsLane, STILL_WORKING } from './nats-lane.ts'
 import type { Held, LaneSurroundings } from './nats-lane.ts'
@@ -165,6 +165,17 @@ export class NatsQueue implements Queue {
     return new Map(
       Object.entries(state.subjects ?? {}).map(([subject, count]) => [subject.slice(skipped), count]),
     )
+  }
+
+  async *heads(lane: string): AsyncGenerator<string> {
+    for (let seq = 1; ;) {
+      const { streams } = await this.#manager(await this.#link.connected(PATIENCE_MS))
+      const next = { seq, next_by_subj: `${this.#prefix}.${lane}` }
+      const message = await streams.getMessage(this.#stream, next).catch(ifMissing)
+      if (!message) return
+      yield unpack(message.data).head
+      seq = message.seq + 1
+    }
   }
 
   watch(onChange: (isUp: boolean) => void): Disposable {

@@ -57,6 +57,23 @@ test('what has ended is forgotten by age and by number; dead letters and open ca
     'open',
   ])
   expect(calls.dead()).toEqual(new Map([['fn.openfaas-fn', 1]]))
+  expect(calls.open()).toEqual(new Map([['fn.openfaas-fn', 1]]))
+})
+
+test('dead calls are forgotten as their letters are, by age and by number', async () => {
+  await using folder = await makeFolder()
+  using registry = openRegistry(folder.path, MIGRATIONS)
+  const { calls } = registry
+  calls.write([
+    recordOf('open', 'waiting'),
+    recordOf('done', 'succeeded', { endedAt: 1 }),
+    ...Array.from({ length: 10 }, (_, i) => recordOf(`dead-${i}`, 'dead', { endedAt: 100 + i })),
+  ])
+  expect(calls.pruneDead(100, 103)).toBe(3)
+  expect(calls.pruneDead(5, 103)).toBe(2)
+  expect(calls.list({ limit: 100 }).map(({ id }) => id)).toEqual([
+    ...['dead-9', 'dead-8', 'dead-7', 'dead-6', 'dead-5', 'done', 'open'],
+  ])
 })
 
 test('the same id sent to two functions is two calls', async () => {

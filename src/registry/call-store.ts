@@ -53,6 +53,9 @@ export function callStore(db: Database.Database, registry: Database.Database): C
        AND state IN ('queued', 'waiting') AND coalesce(record ->> '$.position', 0) <= ? LIMIT ?)
      RETURNING record`,
   )
+  const open = db.prepare<[], { function: string; count: number }>(
+    `SELECT function, count(*) AS count FROM calls WHERE ended_at IS NULL GROUP BY function`,
+  )
   const ended = db.prepare<[], { count: number }>(
     `SELECT count(*) AS count FROM calls WHERE ended_at IS NOT NULL AND state <> 'dead'`,
   )
@@ -63,6 +66,11 @@ export function callStore(db: Database.Database, registry: Database.Database): C
   const pruneMany = db.prepare(
     `DELETE FROM calls WHERE rowid IN
        (SELECT rowid FROM calls WHERE ended_at IS NOT NULL AND state <> 'dead' ORDER BY ended_at LIMIT ?)`,
+  )
+  const pruneDead = db.prepare(
+    `DELETE FROM calls WHERE rowid IN
+       (SELECT rowid FROM calls WHERE state = 'dead' AND ended_at < ?
+        UNION SELECT rowid FROM (SELECT rowid FROM calls WHERE state = 'dead' ORDER BY ended_at DESC LIMIT -1 OFFSET ?))`,
   )
   const pausedAll = registry.prepare<[], { scope: string }>('SELECT scope FROM paused ORDER BY scope')
   const pause = registry.prepare('INSERT OR IGNORE INTO paused (scope) VALUES (?)')
@@ -87,6 +95,7 @@ export function callStore(db: Database.Database, registry: Database.Database): C
     },
     cancelQueued: (ref, upTo, at, limit) =>
       cancelQueued.all(at, at, formatRef(ref), upTo, limit).map(recordOf),
+    open: () => new Map(open.all().map((row) => [row.function, row.count])),
     dead: () => new Map(dead.all().map((row) => [row.function, row.count])),
     oldest: (ref) => oldest.get(formatRef(ref))?.queued_at,
     prune: (keep, endedBefore, limit) => {
@@ -94,6 +103,7 @@ export function callStore(db: Database.Database, registry: Database.Database): C
       const beyond = Math.min((ended.get()?.count ?? 0) - keep, limit)
       return old + (beyond > 0 ? pruneMany.run(beyond).changes : 0)
     },
+    pruneDead: (keep, endedBefore) => pruneDead.run(endedBefore, keep).changes,
     paused: () => pausedAll.all().map(({ scope }) => scope),
     setPaused: (scope, isPaused) => void (isPaused ? pause : resume).run(scope),
   }

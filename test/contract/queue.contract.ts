@@ -297,6 +297,26 @@ export function queueContract(title: string, make: () => Promise<QueueUnderTest 
       await queue.dead.remove(position)
     })
 
+    test('heads tell what a lane holds, taken and not due ones included, and nothing of other lanes', async () => {
+      await using given = await make()
+      const { queue } = given
+      const [lane, other] = [newLane(), newLane()]
+      const heads = async (): Promise<string[]> => {
+        const found: string[] = []
+        for await (const head of queue.heads(lane)) found.push((JSON.parse(head) as { id: string }).id)
+        return found
+      }
+      expect(await heads()).toEqual([])
+      await queue.publish(message(lane, 'a'))
+      await queue.publish(message(other, 'x'))
+      await queue.publish(message(lane, 'later', { dueAt: Date.now() + 60_000 }))
+      await queue.publish(message(lane, 'b'))
+      const [a] = await take(queue, lane, 1)
+      expect(await heads()).toEqual(['a', 'later', 'b'])
+      a?.ack()
+      await until(async () => (await heads()).length === 2)
+    })
+
     test('large bodies are stored, read and removed', async () => {
       await using given = await make()
       const { bodies } = given.queue
