@@ -36,6 +36,7 @@ import { QueueMetrics } from './gateway/queue-metrics.ts'
 import { Gateway } from './gateway/server.ts'
 import { PACKAGE_FOLDER, VERSION } from './package.ts'
 import { lockDataDir } from './registry/data-lock.ts'
+import { noteProject } from './registry/project-note.ts'
 import { gatewayLogin } from './registry/gateway-login.ts'
 import { openRegistry } from './registry/sqlite-registry.ts'
 import { openDevLoop } from './open-dev-loop.ts'
@@ -94,6 +95,7 @@ async function open(config: Config, parts: Partial<Parts>, closers: Closers): Pr
   const clock = systemClock
   const keepsFunctions = config.stack === undefined && !config.stopFunctions
   const lock = closers.use(lockDataDir(config.dataDir, keepsFunctions))
+  if (config.stack) noteProject(config.dataDir, config.stack.file)
   const registry = closers.use(openRegistry(config.dataDir, MIGRATIONS))
   const events = new Events(clock)
   const log = eventLog(events)

@@ -1,14 +1,15 @@
 import { hostname } from 'node:os'
+import { dirname } from 'node:path'
 import { baseImagesFor } from './builder/needed-bases.ts'
 import { repositoryOf } from './builder/community-templates.ts'
 import { pullTemplates } from './builder/pull-templates.ts'
 import { shrinkwrap } from './builder/shrinkwrap.ts'
 import { copyStarter } from './builder/starter.ts'
 import { listTemplates, resolveTemplate } from './builder/template.ts'
-import { readConfig } from './config.ts'
+import { dataDirOf, readConfig } from './config.ts'
 import type { Builder } from './core/builder.ts'
 import { FaasError } from './core/errors.ts'
-import type { Toolbox, ToolboxOptions } from './core/toolbox.ts'
+import type { Leftover, Toolbox, ToolboxOptions } from './core/toolbox.ts'
 import { engineFacts } from './docker/client.ts'
 import { pushImage } from './docker/push.ts'
 import { listLeftovers, removeLeftovers } from './docker/leftovers.ts'
@@ -16,6 +17,7 @@ import { readRegistryConfig } from './docker/registry-config.ts'
 import { keptVolume } from './queue/nats-volume.ts'
 import { imageBuilder, lazyEngine, natsFolder, TEMPLATES } from './rooms.ts'
 import { dataDirState } from './registry/data-lock.ts'
+import { forsakenDataDirs, removeForsaken } from './registry/project-note.ts'
 import { doctorReport } from './setup/doctor.ts'
 import { setup } from './setup/setup.ts'
 
@@ -52,13 +54,18 @@ export function createToolbox(options: ToolboxOptions): Promise<Toolbox> {
     knownRepository: (lang) => repositoryOf(lang),
     copyTemplate: (starter) => copyStarter(starter, TEMPLATES),
     gc: {
-      list: async () =>
-        listLeftovers((await docker()).engine, {
+      list: async () => [
+        ...(await listLeftovers((await docker()).engine, {
           stateOf: ({ dataDir, host: owner }) => (owner === hostname() ? dataDirState(dataDir) : 'elsewhere'),
           keepsQueue: ({ dataDir, host: owner }, volume) =>
             owner !== hostname() || keptVolume(natsFolder(dataDir)) === volume,
-        }),
-      remove: async (leftovers) => removeLeftovers((await docker()).engine, leftovers),
+        })),
+        ...leftFolders(),
+      ],
+      remove: async (leftovers) => {
+        await removeLeftovers((await docker()).engine, leftovers)
+        for (const { kind, id } of leftovers) if (kind === 'folder') removeForsaken(id, usualDataDir)
+      },
     },
     engine: async () => {
       const { engine, address } = await docker()
@@ -89,6 +96,21 @@ export function createToolbox(options: ToolboxOptions): Promise<Toolbox> {
     },
     [Symbol.asyncDispose]: () => Promise.resolve(),
   })
+}
+
+/** Data folders of `dev` whose projects were deleted. */
+function leftFolders(): Leftover[] {
+  const all = dirname(usualDataDir('/project/stack.yml'))
+  return forsakenDataDirs(all, usualDataDir).map(({ dataDir, project }) => ({
+    kind: 'folder',
+    id: dataDir,
+    name: dataDir,
+    reason: `its project ${project} is gone`,
+  }))
+}
+
+function usualDataDir(stackFile: string): string {
+  return dataDirOf('/', stackFile, undefined)
 }
 
 /** A machine that only deploys need not have the templates: the image knows its process. */

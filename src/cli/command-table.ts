@@ -37,7 +37,7 @@ export const COMMANDS: readonly Group[] = [
       },
       {
         name: 'gc',
-        summary: 'list, and with --yes remove, what dead runs left',
+        summary: 'list, and with --yes remove, what dead runs and deleted projects left',
         load: async () => (await import('./commands/gc.ts')).gc,
       },
     ],

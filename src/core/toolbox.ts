@@ -82,9 +82,9 @@ export interface CopiedTemplate {
   readonly welcome?: string
 }
 
-/** Something of a dead run that is still on the engine. */
+/** Something of a dead run that is still on the engine, or the data folder of a project that was deleted. */
 export interface Leftover {
-  readonly kind: 'container' | 'volume' | 'network'
+  readonly kind: 'container' | 'volume' | 'network' | 'folder'
   readonly id: string
   readonly name: string
   /** Why it is nobody's: `run of process 4711 ended`. */

@@ -65,6 +65,18 @@ export function dataDirState(dataDir: string): 'alive' | 'kept' | 'dead' {
   return existsSync(join(dataDir, KEEP_FILE)) ? 'kept' : 'dead'
 }
 
+/** Deletes a data directory with all that it holds, unless somebody holds it; false then. */
+export function removeDataDir(dataDir: string): boolean {
+  const db = tryLock(join(dataDir, LOCK_FILE))
+  if (!db) return false
+  try {
+    rmSync(dataDir, { recursive: true, force: true })
+    return true
+  } finally {
+    db.close()
+  }
+}
+
 function lockOrRefuse(file: string, dataDir: string): Database.Database | undefined {
   try {
     return tryLock(file)

@@ -8,7 +8,7 @@ interface Flags {
   readonly engine?: string
 }
 
-/** What dead runs left on the engine: listed, and removed only when told so. */
+/** What dead runs and deleted projects left: listed, and removed only when told so. */
 export const gc = defineCommand<Flags>({
   options: [flag('-y, --yes', 'remove them'), engineOption()],
   examples: ['', '--yes', '--json'],
