@@ -145,16 +145,24 @@ async function readsOfCommand(words: readonly string[], step: Step, depth: numbe
     case 'python':
     case 'python3':
       if (rest[0] === '-m' && rest[1] === 'pip') return readsOfPip(rest.slice(2), step)
+      if (isTest(rest)) return NOTHING
       if (rest[0] === '-m' && PYTHON_JUDGES.has(rest[1] ?? ''))
         return readsOfJudge(rest[1] ?? '', rest.slice(2))
       return rest[0] === '-m' && ['venv', 'ensurepip'].includes(rest[1] ?? '') ? NOTHING : 'everything'
     case 'node':
-      return ['--version', '-v', '--test'].includes(rest[0] ?? '') ? NOTHING : 'everything'
+      return ['--version', '-v', '--test', '--check', '-c'].includes(rest[0] ?? '') || isTest(rest)
+        ? NOTHING
+        : 'everything'
     case 'php':
       return rest[0] === '-l' ? NOTHING : 'everything'
     default:
       return 'everything'
   }
+}
+
+/** `server.test.js`, `test_handler.py`: a program that says by its name that it only judges. */
+function isTest([script = '']: readonly string[]): boolean {
+  return /(^|[/._-])(test|spec)\.([cm]?[jt]s|py)$|(^|\/)test_\w+\.py$/.test(script)
 }
 
 /** Some of them can be told to mend what they find. */

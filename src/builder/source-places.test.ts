@@ -3,7 +3,7 @@ import { makeFolder } from '../../test/support/folder.ts'
 import { sourceIn } from '../../test/support/function-source.ts'
 import { makePlaces } from './source-places.ts'
 
-async function placesOf(line: string): Promise<string> {
+async function placesOf(line: string, lang = 'node'): Promise<string> {
   await using folder = await makeFolder({
     'hello/handler.js': '',
     'hello/handler.py': '',
@@ -12,7 +12,7 @@ async function placesOf(line: string): Promise<string> {
     'hello/lib/x.ts': '',
     'shared/y.js': '',
   })
-  const place = makePlaces(sourceIn(folder, { copy: ['./shared'] }))
+  const place = makePlaces(sourceIn(folder, { lang, copy: ['./shared'] }))
   return place(line)
 }
 
@@ -40,4 +40,24 @@ test.each([
   'node_modules/handler.js:4',
 ])('%s stays what it is', async (line) => {
   expect(await placesOf(line)).toBe(line)
+})
+
+test.each([
+  ['/srv/handler.js:4', 'hello/handler.js:4'],
+  ['    at Object.<anonymous> (/home/app/lib/x.ts:29:8)', '    at Object.<anonymous> (hello/lib/x.ts:29:8)'],
+  ['    at file:///app/handler.js:5:17', '    at hello/handler.js:5:17'],
+  ['  File "/app/handler.py", line 4', '  File "hello/handler.py", line 4'],
+  ['handler.go:9:1: syntax error', 'hello/handler.go:9:1: syntax error'],
+])('of a Dockerfile of one’s own, wherever it puts its files: %s is %s', async (line, placed) => {
+  expect(await placesOf(line, 'dockerfile')).toBe(placed)
+})
+
+test.each([
+  '/usr/lib/handler.js:4',
+  '/app/node_modules/other/handler.js:4',
+  '/app/gone.js:4',
+  'http://localhost/handler.js:4',
+  '    at wrapSafe (node:internal/modules/cjs/loader:1713:18)',
+])('of a Dockerfile of one’s own, too: %s stays what it is', async (line) => {
+  expect(await placesOf(line, 'dockerfile')).toBe(line)
 })
