@@ -174,8 +174,8 @@ export class Lanes implements AsyncDisposable {
       lane.isTaking = false
       lane.running -= room - came
       pool.running -= room - came
-      this.#feed(pool, lane)
       this.#ended()
+      this.#feed(pool, lane)
     }
   }
 
@@ -192,8 +192,8 @@ export class Lanes implements AsyncDisposable {
     } finally {
       lane.running--
       pool.running--
-      this.#feed(pool, lane)
       this.#ended()
+      this.#feed(pool, lane)
     }
   }
 
