@@ -26,6 +26,7 @@ export async function startProgram(args, env = {}) {
   return {
     ...started,
     events,
+    pid: child.pid,
     milliseconds: performance.now() - began,
     residentMegabytes: () =>
       Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${child.pid}/status`, 'utf8'))[1]) / 1024,
