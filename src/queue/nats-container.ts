@@ -118,13 +118,21 @@ export class NatsContainer implements NatsHost {
   }
 
   explain(error: unknown): FaasError {
+    return this.#explain(error, 'does not start')
+  }
+
+  explainUse(error: unknown): FaasError {
+    return this.#explain(error, 'cannot be used')
+  }
+
+  #explain(error: unknown, how: string): FaasError {
     const failure = asFaasError(error)
     const { image } = this.#options
     const isMissing = failure.code === 'IMAGE_NOT_FOUND' || failure.code === 'REGISTRY_DENIED'
     return new FaasError('QUEUE_UNAVAILABLE', {
       message: isMissing
         ? `async calls need a NATS server: no --nats-url, no nats-server on the PATH, and no image for a container: ${failure.message}`
-        : `the NATS server of async calls does not start in a container of ${image}: ${failure.message}`,
+        : `the NATS server of async calls ${how} in a container of ${image}: ${failure.message}`,
       remedy: isMissing
         ? `Install one (\`apt-get install nats-server\`, \`brew install nats-server\`) or get the image (\`docker pull ${image}\`; FAASDOCK_NATS_IMAGE names another), then start faasdock again. Synchronous calls work without.`
         : 'It is tried again by itself. A nats-server on the PATH (`apt-get install nats-server`), or --nats-url, does without a container.',

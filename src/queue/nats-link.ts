@@ -1,7 +1,7 @@
 import { connect } from '@nats-io/transport-node'
 import type { NatsConnection } from '@nats-io/transport-node'
 import { setTimeout as wait } from 'node:timers/promises'
-import { asFaasError, FaasError } from '../core/errors.ts'
+import { FaasError } from '../core/errors.ts'
 import type { Log } from '../core/log.ts'
 import type { NatsSource } from './nats-source.ts'
 
@@ -16,6 +16,10 @@ export interface NatsLinkOptions {
 const CONNECT_LIMIT_MS = 3000
 const FIRST_PAUSE_MS = 20
 const LONGEST_PAUSE_MS = 1000
+/** A server that is started again is back sooner. */
+const SAID_AFTER_MS = 3000
+/** Of one that was away for longer, nobody waits for the return. */
+const HOPELESS_MS = 10_000
 /** Of a server that does not answer any more, though its connection stands. */
 const PING_EVERY_MS = 15_000
 
@@ -29,6 +33,9 @@ export class NatsLink implements AsyncDisposable {
   #connection: NatsConnection | undefined
   #problem: FaasError | undefined
   #hasNoServer = false
+  /** Since when there is no connection; undefined while one stands. */
+  #downSince: number | undefined = Date.now()
+  #isSaid = false
 
   constructor(options: NatsLinkOptions) {
     this.#options = options
@@ -51,8 +58,9 @@ export class NatsLink implements AsyncDisposable {
     while (!this.#connection) {
       if (this.#stopping.signal.aborted) throw stopping()
       const left = deadline - Date.now()
-      // Where there is no server to be had, waiting helps nobody.
-      if (left <= 0 || (this.#problem && this.#hasNoServer))
+      // Where there is no server to be had, or has not been for long, waiting helps nobody.
+      const isHopeless = this.#hasNoServer || Date.now() - (this.#downSince ?? Date.now()) > HOPELESS_MS
+      if (left <= 0 || (this.#problem && isHopeless))
         throw this.#problem ?? notYet(this.#options.source.description)
       await this.#change(left)
     }
@@ -79,17 +87,22 @@ export class NatsLink implements AsyncDisposable {
 
   async #keepConnected(): Promise<void> {
     const { signal } = this.#stopping
+    const { log } = this.#options
     let pauseMs = FIRST_PAUSE_MS
     while (!signal.aborted) {
       try {
         const connection = await this.#connect(signal)
         pauseMs = FIRST_PAUSE_MS
         this.#problem = undefined
+        this.#downSince = undefined
+        if (this.#isSaid) log.info('async calls are taken in again')
+        this.#isSaid = false
         this.#connection = connection
         this.#tell(true)
         await connection.closed()
       } catch (error) {
         if (!this.#isStopping) this.#problem = this.#explain(error)
+        this.#say()
       }
       this.#down()
       await wait(pauseMs, undefined, { signal, ref: false }).catch(() => undefined)
@@ -130,7 +143,17 @@ export class NatsLink implements AsyncDisposable {
   #down(): void {
     if (!this.#connection) return
     this.#connection = undefined
+    this.#downSince = Date.now()
     this.#tell(false)
+  }
+
+  /** Once, of a server that is there and cannot be used; one that is not says itself why. */
+  #say(): void {
+    const problem = this.#problem
+    if (!problem || this.#isSaid || this.#hasNoServer || this.#isStopping) return
+    if (Date.now() - (this.#downSince ?? Date.now()) < SAID_AFTER_MS) return
+    this.#isSaid = true
+    this.#options.log.error(`async calls are refused: ${problem.message}\n${problem.remedy}`)
   }
 
   #tell(isUp: boolean): void {
@@ -156,13 +179,7 @@ export class NatsLink implements AsyncDisposable {
 
   #explain(error: unknown): FaasError {
     if (error instanceof FaasError) return error
-    const { message } = asFaasError(error)
-    return new FaasError('QUEUE_UNAVAILABLE', {
-      message: `${this.#options.source.description} cannot be used: ${message}`,
-      remedy:
-        'Start it, with JetStream switched on, or correct --nats-url. It is tried again by itself; synchronous calls work meanwhile.',
-      cause: error,
-    })
+    return this.#options.source.explain(error)
   }
 }
 

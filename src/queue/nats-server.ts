@@ -141,12 +141,20 @@ class NatsProcess implements NatsHost {
   }
 
   explain(error: unknown): FaasError {
+    return this.#explain(error, 'does not start')
+  }
+
+  explainUse(error: unknown): FaasError {
+    return this.#explain(error, 'cannot be used')
+  }
+
+  #explain(error: unknown, how: string): FaasError {
     if (error instanceof FaasError) return error
     const why = error instanceof Error ? error.message : String(error)
     const words = lastLines(this.#path('nats.log'))
     const isFull = /no space left/i.test(`${why} ${words.join(' ')}`)
     return new FaasError(isFull ? 'DISK_FULL' : 'QUEUE_UNAVAILABLE', {
-      message: [`the NATS server of async calls does not start: ${why}`, ...words].join('\n'),
+      message: [`the NATS server of async calls ${how}: ${why}`, ...words].join('\n'),
       remedy: isFull
         ? `Free some space below ${this.#options.folder}; async calls go on by themselves then.`
         : `See ${this.#path('nats.log')}. When ${this.#options.folder} is broken or not writable, put that right, or move it away: queued calls are in it. It is tried again by itself.`,

@@ -1,4 +1,4 @@
-import { FaasError } from '../core/errors.ts'
+import { asFaasError, FaasError } from '../core/errors.ts'
 
 /** Where a NATS server answers, and what it wants to hear. */
 export interface NatsAddress {
@@ -15,6 +15,8 @@ export interface NatsSource extends AsyncDisposable {
   readonly description: string
   /** Resolves with where one answers, as soon as one does. QUEUE_UNAVAILABLE when there is none to be had. */
   address(signal: AbortSignal): Promise<NatsAddress>
+  /** Why the server cannot be used although it was to be had, and what to do. */
+  explain(error: unknown): FaasError
   /** Told that the server answers, but does not do its work: one of ours is started afresh. */
   distrust(reason: string): void
   /** DISK_FULL when there is no room to write to any more; of a server of somebody else, nobody knows. */
@@ -34,13 +36,30 @@ export function externalSource(text: string): NatsSource {
     ...(first?.username && !first.password && { token: decodeURIComponent(first.username) }),
     ...(urls.some(({ protocol }) => protocol === 'tls:') && { tls: true }),
   }
+  const description = `NATS at ${address.servers.join(', ')}`
   return {
-    description: `NATS at ${address.servers.join(', ')}`,
+    description,
     address: () => Promise.resolve(address),
+    explain: (error) => explainExternal(description, error),
     distrust: () => undefined,
     shortage: () => undefined,
     [Symbol.asyncDispose]: () => Promise.resolve(),
   }
+}
+
+function explainExternal(description: string, error: unknown): FaasError {
+  const { message } = asFaasError(error)
+  const again = 'It is tried again by itself; synchronous calls work meanwhile.'
+  const remedy = /jetstream/i.test(message)
+    ? 'Switch JetStream on there (nats-server --jetstream), also for the account that --nats-url names.'
+    : /authorization|authentication|permission/i.test(message)
+      ? 'Put who may use it into --nats-url (NATS_URL): nats://USER:PASSWORD@HOST:4222.'
+      : 'Start it, with JetStream switched on, or correct --nats-url (NATS_URL).'
+  return new FaasError('QUEUE_UNAVAILABLE', {
+    message: `${description} cannot be used: ${message}`,
+    remedy: `${remedy} ${again}`,
+    cause: error,
+  })
 }
 
 function parseServer(text: string): URL {

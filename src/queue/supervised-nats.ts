@@ -13,6 +13,8 @@ export interface NatsHost {
   end(limitMs: number): Promise<void>
   /** What `run` rejected with, in words that say what to do. */
   explain(error: unknown): FaasError
+  /** The same of one that came up, and does not do what it is asked to. */
+  explainUse(error: unknown): FaasError
   /** DISK_FULL when there is no room to write to any more, as far as can be seen from here. */
   shortage(): FaasError | undefined
   /** Nothing of it runs any more: clears away what it left. */
@@ -62,6 +64,10 @@ export class SupervisedNats implements NatsSource {
     }
     if (this.#state instanceof FaasError) throw this.#state
     return this.#state
+  }
+
+  explain(error: unknown): FaasError {
+    return this.#host.explainUse(error)
   }
 
   distrust(reason: string): void {

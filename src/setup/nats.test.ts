@@ -1,4 +1,6 @@
 import { chmod, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { makeFolder } from '../../test/support/folder.ts'
@@ -50,4 +52,26 @@ test('doctor names the program and its version, and one that does not run', asyn
   expect(await natsCheck({ PATH: folder.path }, IMAGE, () => Promise.resolve(false))).toMatchObject({
     ok: 'fail',
   })
+})
+
+test('doctor asks the server that NATS_URL names, and tells no password', async () => {
+  const ask = (env: NodeJS.ProcessEnv): ReturnType<typeof natsCheck> =>
+    natsCheck(env, IMAGE, () => Promise.resolve(false))
+  const greetings = ['INFO {"jetstream":true}\r\n', 'INFO {"version":"2.9.10"}\r\n', 'HTTP/1.1 400\r\n\r\n']
+  let greeting = ''
+  await using server = createServer((socket) => socket.end(greeting))
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const place = `127.0.0.1:${(server.address() as AddressInfo).port}`
+  const said: string[] = []
+  for (greeting of greetings) {
+    const { ok, detail } = await ask({ NATS_URL: `nats://me:secret@127.0.0.1:1, nats://me:secret@${place}` })
+    said.push(`${ok} ${detail}`)
+  }
+  expect(said).toEqual([
+    `ok kept by the NATS server at ${place} (NATS_URL)`,
+    expect.stringMatching(/^fail .*503.*127\.0\.0\.1:1: ECONNREFUSED; .* JetStream is switched off$/),
+    expect.stringContaining('it is no NATS server'),
+  ])
+  expect(said.join()).not.toContain('secret')
+  expect(await ask({ NATS_URL: '::::' })).toMatchObject({ ok: 'fail' })
 })

@@ -1,4 +1,5 @@
 import { constants, accessSync } from 'node:fs'
+import { connect } from 'node:net'
 import { delimiter, join } from 'node:path'
 import type { DoctorCheck } from '../core/toolbox.ts'
 import { hostFacts } from '../docker/engine-host.ts'
@@ -10,6 +11,7 @@ import { run } from './run.ts'
 
 const PACKAGE = 'nats-server'
 const NAME = 'async calls'
+const GREETING_LIMIT_MS = 2000
 
 /** The `nats-server` that async calls would be kept by; undefined when there is none. */
 export function natsProgram(env: NodeJS.ProcessEnv): string | undefined {
@@ -57,6 +59,53 @@ export async function ensureNats(
   }
 }
 
+/** A server that is named says what it is to whoever connects, before any login. Of several, one is enough. */
+async function externalCheck(url: string): Promise<DoctorCheck> {
+  const said: string[] = []
+  for (const one of url.split(',').map((text) => text.trim())) {
+    const whole = one.includes('://') ? one : `nats://${one}`
+    if (!URL.canParse(whole)) continue
+    const { hostname, port } = new URL(whole)
+    const place = `${hostname}:${port || '4222'}`
+    const server = await greeting(hostname.replace(/^\[|\]$/g, ''), Number(port || 4222))
+    if (typeof server === 'object' && server.jetstream)
+      return { name: NAME, ok: 'ok', detail: `kept by the NATS server at ${place} (NATS_URL)` }
+    said.push(`${place}: ${typeof server === 'string' ? server : 'JetStream is switched off'}`)
+  }
+  return {
+    name: NAME,
+    ok: 'fail',
+    detail: `the NATS server that NATS_URL names cannot be used, so /async-function/ answers 503: ${said.join('; ') || 'it is no address'}`,
+    remedy:
+      'Start it with JetStream (nats-server --jetstream), or correct NATS_URL: nats://USER:PASSWORD@HOST:4222',
+  }
+}
+
+/** What a NATS server says first; the words of the failure where there is none. */
+function greeting(host: string, port: number): Promise<{ readonly jetstream?: boolean } | string> {
+  return new Promise((resolve) => {
+    let text = ''
+    const socket = connect({ host, port })
+    const done = (result: { readonly jetstream?: boolean } | string): void => {
+      socket.destroy()
+      resolve(result)
+    }
+    socket.setTimeout(GREETING_LIMIT_MS, () => done('nobody answers'))
+    socket.once('error', (error: NodeJS.ErrnoException) => done(error.code ?? error.message))
+    socket.once('close', () => done('it is no NATS server'))
+    socket.setEncoding('utf8').on('data', (piece: string) => {
+      text += piece
+      const [line, rest] = text.split('\r\n')
+      if (rest === undefined) return
+      try {
+        done(JSON.parse(line?.replace(/^INFO /, '') ?? '') as { jetstream?: boolean })
+      } catch {
+        done('it is no NATS server')
+      }
+    })
+  })
+}
+
 /** Whether async calls can be kept, and by which server. `hasImage`: whether the engine has the image of a container. */
 export async function natsCheck(
   env: NodeJS.ProcessEnv,
@@ -64,7 +113,7 @@ export async function natsCheck(
   hasImage: () => Promise<boolean>,
 ): Promise<DoctorCheck> {
   const url = env['NATS_URL']
-  if (url) return { name: NAME, ok: 'ok', detail: `kept by the NATS server that NATS_URL names` }
+  if (url) return externalCheck(url)
   const program = natsProgram(env)
   if (program === undefined) {
     if (await hasImage()) {

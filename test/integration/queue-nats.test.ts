@@ -28,6 +28,7 @@ async function useServer(more: { ackWaitMs?: number } = {}) {
   const borrowed: NatsSource = {
     description: 'a server',
     address: (signal) => server.address(signal),
+    explain: (error) => server.explain(error),
     distrust: (reason) => server.distrust(reason),
     shortage: () => server.shortage(),
     [Symbol.asyncDispose]: () => Promise.resolve(),
@@ -377,6 +378,19 @@ describe('a NATS server of our own', () => {
   )
 })
 
+test('a store that cannot be used is said to be, with its place and what to do', async () => {
+  await using folder = await makeFolder()
+  const place = join(folder.path, 'nats')
+  mkdirSync(join(place, 'jetstream/jetstream/$G'), { recursive: true })
+  writeFileSync(join(place, 'jetstream/jetstream/$G/streams'), 'no folder')
+  const source = natsServer({ folder: place, program, log: silentLog })
+  await using queue = new NatsQueue({ source, instance: 'one', dedupeMs: 60_000, log: silentLog })
+  const problem = await until(() => queue.problem)
+  expect(problem.code).toBe('QUEUE_UNAVAILABLE')
+  expect(problem.message).toContain('cannot be used')
+  expect(problem.remedy).toContain(place)
+})
+
 test('a server of somebody else is used by its address; without JetStream it says so', async () => {
   await using folder = await makeFolder()
   const ports = join(folder.path, 'ports')
@@ -423,6 +437,28 @@ test('a server of somebody else is used by its address; without JetStream it say
       remedy: expect.stringContaining('JetStream') as string,
     })
     expect(problem.message).not.toContain('it is me')
+    const stranger = plain.url.replace('it%20is%20me', 'stranger')
+    const said: string[] = []
+    await using refused = new NatsQueue({
+      source: externalSource(stranger),
+      instance: 'plain',
+      dedupeMs: 60_000,
+      log: { ...silentLog, error: (words) => void said.push(words) },
+    })
+    expect((await until(() => refused.problem)).remedy).toContain('USER:PASSWORD')
+    // Nobody has to call to be told.
+    await until(() => said.length > 0)
+    expect(said).toEqual([expect.stringContaining('async calls are refused')])
+    expect(said[0]).not.toContain('stranger')
+    // After a while nobody is made to wait for it.
+    const patience = (): Promise<number> => {
+      const since = Date.now()
+      return refused.depths().then(
+        () => -1,
+        () => Date.now() - since,
+      )
+    }
+    await until(async () => (await patience()) < 1000, { limitMs: 40_000 })
   }
   plain.stop()
   const full = await start('-js', '-sd', join(folder.path, 'js'))

@@ -281,6 +281,35 @@ describe('doctor', () => {
     const fine = roomsOf({ toolbox: makeFakeToolbox({ doctor: () => Promise.resolve(checks.slice(0, 1)) }) })
     expect((await cli(['doctor'], { rooms: fine })).code).toBe(0)
   })
+
+  test('a gateway that takes no async calls knows better why than whoever looks from outside', async () => {
+    await using gateway = await startFakeGateway()
+    const checks = [{ name: 'async calls', ok: 'ok', detail: '/usr/bin/nats-server' }] as const
+    const rooms = roomsOf({ toolbox: makeFakeToolbox({ doctor: () => Promise.resolve(checks) }) })
+    const argv = ['doctor', '-g', gateway.url]
+    const answers = [
+      { state: 'ready', functions: [] },
+      {
+        state: 'unavailable',
+        problem: { code: 'QUEUE_UNAVAILABLE', message: 'the store is broken', remedy: 'Mend it.' },
+      },
+    ]
+    gateway.intercept = (request, response) => {
+      if (request.url !== '/system/queue') return false
+      response.end(JSON.stringify(answers.shift()))
+      return true
+    }
+    expect(await cli(argv, { rooms })).toMatchObject({ code: 0 })
+    const { code, out } = await cli(argv, { rooms })
+    expect([code, out]).toEqual([
+      1,
+      expect.stringMatching(/FAIL async calls: .*the store is broken\n.*Mend it\./),
+    ])
+    expect(out).not.toContain('/usr/bin/nats-server')
+    // A gateway that knows of no queue, such as another OpenFaaS.
+    gateway.intercept = () => false
+    expect(await cli(argv, { rooms })).toMatchObject({ code: 0 })
+  })
 })
 
 describe('setup', () => {
