@@ -3,6 +3,7 @@ import { extract, pack } from 'tar-stream'
 import { FaasError } from '../core/errors.ts'
 import type { Engine } from './client.ts'
 import { engineFailure } from './errors.ts'
+import { Known } from './known.ts'
 
 /** Files that go over those of an image. */
 export interface CodeFiles {
@@ -21,18 +22,35 @@ interface Owner {
 const MAX_ENTRIES = 50
 
 /**
- * Puts files into a container that has not been started, over those of its image and owned as those are, through the
- * engine's own connection: it may be on another machine. ENGINE_FAILED.
+ * Who has the files of which folder of which image. To ask an engine takes as long as to put the files in, and an image,
+ * called by its id, never changes.
+ */
+export class CodeOwners {
+  readonly #known = new Known<Owner>()
+
+  /** As a container that has not been started shows it; `imageId`: of its image, where it is known. */
+  async of(engine: Engine, container: string, imageId: string | undefined, folder: string): Promise<Owner> {
+    const key = imageId === undefined ? undefined : `${imageId} ${folder}`
+    return (await this.#known.of(key, () => ownerOf(engine, container, folder))) ?? ROOT
+  }
+}
+
+const ROOT: Owner = { uid: 0, gid: 0 }
+
+/**
+ * Puts files into a container that has not been started, over those of its image and owned as `ownerOfFolder` says those
+ * are, through the engine's own connection: it may be on another machine. ENGINE_FAILED.
  */
 export async function putCode(
   engine: Engine,
   container: string,
   { folder, files }: CodeFiles,
+  ownerOfFolder: (folder: string) => Promise<Owner>,
 ): Promise<void> {
   if (files.size === 0) return
   const doing = `put code into ${folder} of container ${container.slice(0, 12)}`
   try {
-    const owner = await ownerOf(engine, container, folder)
+    const owner = await ownerOfFolder(folder)
     const tar = pack()
     const owned = { ...owner, mtime: new Date() }
     const folders = new Set<string>()
@@ -54,16 +72,16 @@ export async function putCode(
   }
 }
 
-/** Who has the files of a folder: the first one's owner, else the folder's; root where there is no such folder. */
-async function ownerOf(engine: Engine, container: string, folder: string): Promise<Owner> {
+/** Who has the files of a folder: the first one's owner, else the folder's; undefined where there is no such folder. */
+async function ownerOf(engine: Engine, container: string, folder: string): Promise<Owner | undefined> {
   const archive = await engine
     .getContainer(container)
     .getArchive({ path: folder })
     .catch(() => undefined)
-  if (!archive) return { uid: 0, gid: 0 }
+  if (!archive) return undefined
   const tar = extract()
   archive.pipe(tar)
-  let found: Owner = { uid: 0, gid: 0 }
+  let found: Owner | undefined
   let seen = 0
   try {
     for await (const entry of tar) {

@@ -303,14 +303,14 @@ export async function execOutput(
   }
 }
 
-/** Variables an image sets, as `NAME=value`. Empty when the image is gone. */
-export async function imageEnv(engine: Engine, image: string): Promise<readonly string[]> {
+/** Variables an image sets, as `NAME=value`. Undefined when the image is gone. */
+export async function imageEnv(engine: Engine, image: string): Promise<readonly string[] | undefined> {
   try {
     const { Config } = await engine.getImage(image).inspect()
     // Null for an image that sets nothing, whatever the types say.
     return (Config as { Env: string[] | null }).Env ?? []
   } catch (error) {
-    if (isMissing(error)) return []
+    if (isMissing(error)) return undefined
     throw engineFailure(error, `inspect the image ${image}`)
   }
 }

@@ -90,6 +90,20 @@ def handle(event, context):
 const nodeImage = tag('code-node')
 const pythonImage = tag('code-python')
 const foreignImage = tag('code-foreign')
+const foreignImageOfRoot = tag('code-foreign-root')
+
+function buildForeign(image: string, owner: number): Promise<unknown> {
+  const dockerfile = `FROM node:20-alpine
+WORKDIR /home/app
+COPY server.js ./
+COPY --chown=${owner}:${owner} function/ function/
+USER 1000:1000
+CMD ["node", "server.js"]
+`
+  const files = Object.entries(foreign('image')).map(([path, text]) => [`function/${path}`, text] as const)
+  const handler = { Dockerfile: dockerfile, 'server.js': foreignServer, ...Object.fromEntries(files) }
+  return build({ template: 'dockerfile', handler }, image)
+}
 
 afterAll(async () => {
   if (dockerAvailable) await removeAll()
@@ -104,25 +118,8 @@ describeDocker('code in containers', () => {
     folder = await makeFolder()
     await build({ template: 'node', handler: swapped('image') }, nodeImage)
     await build({ template: 'python3', handler: python('image') }, pythonImage, { CONTRACT: 'http' })
-    await build(
-      {
-        template: 'dockerfile',
-        handler: {
-          Dockerfile: `FROM node:20-alpine
-WORKDIR /home/app
-COPY server.js ./
-COPY --chown=1000:1000 function/ function/
-USER 1000:1000
-CMD ["node", "server.js"]
-`,
-          'server.js': foreignServer,
-          ...Object.fromEntries(
-            Object.entries(foreign('image')).map(([path, text]) => [`function/${path}`, text]),
-          ),
-        },
-      },
-      foreignImage,
-    )
+    await buildForeign(foreignImage, 1000)
+    await buildForeign(foreignImageOfRoot, 0)
   }, 600_000)
   afterAll(() => folder[Symbol.asyncDispose]())
 
@@ -338,14 +335,31 @@ module.exports = async (event, context) => {
     })
   })
 
-  test('files that are put in belong to whom the image’s belong to, also in new folders', async () => {
+  test('files that are put in belong to whom those of that image belong to, save after save, also in new folders', async () => {
     await using under = await make()
-    await using one = await deployed(under, foreignImage, foreign, {}, 'files')
-    const { spec } = one.revision
-    const files = { ...foreign('new'), 'deep/er/new.txt': 'new' }
-    await one.deploy(inCode(files, 'files'))
-    expect(await spoken(under, spec, '/who')).toBe(1000)
-    const exec = await engine.getContainer(idOf(under, spec)).exec({
+    for (const [image, owner] of [
+      [foreignImage, 1000],
+      [foreignImageOfRoot, 0],
+    ] as const) {
+      await using one = await deployed(under, image, foreign, {}, 'files')
+      const { spec } = one.revision
+      for (const word of ['new', 'newer']) {
+        await one.deploy(inCode({ ...foreign(word), 'deep/er/new.txt': word }, 'files'))
+        expect(await spoken(under, spec)).toBe(word)
+        expect(await spoken(under, spec, '/who')).toBe(1000)
+        expect(await ownersIn(idOf(under, spec))).toEqual([
+          `${owner} 644 handler.js`,
+          `${owner} 644 lib/word.js`,
+          `${owner} 755 deep`,
+          `${owner} 755 deep/er`,
+          `${owner} 644 deep/er/new.txt`,
+        ])
+      }
+    }
+  })
+
+  async function ownersIn(container: string): Promise<string[]> {
+    const exec = await engine.getContainer(container).exec({
       Cmd: ['stat', '-c', '%u %a %n', 'handler.js', 'lib/word.js', 'deep', 'deep/er', 'deep/er/new.txt'],
       WorkingDir: FOLDER,
       AttachStdout: true,
@@ -353,14 +367,8 @@ module.exports = async (event, context) => {
     })
     const chunks: Buffer[] = []
     for await (const chunk of await exec.start({ Tty: true })) chunks.push(chunk as Buffer)
-    expect(Buffer.concat(chunks).toString().trim().split(/\r?\n/)).toEqual([
-      '1000 644 handler.js',
-      '1000 644 lib/word.js',
-      '1000 755 deep',
-      '1000 755 deep/er',
-      '1000 644 deep/er/new.txt',
-    ])
-  })
+    return Buffer.concat(chunks).toString().trim().split(/\r?\n/)
+  }
 
   test('works through published ports', async () => {
     await using under = await make({ forcePublish: true })

@@ -13,6 +13,7 @@ import {
   stopContainer,
 } from '../../docker/containers.ts'
 import type { RunningContainer } from '../../docker/containers.ts'
+import { Known } from '../../docker/known.ts'
 import { lastLines } from '../../docker/logs.ts'
 import type { CodeChange, CodeOverlay, LoadOutcome } from '../code-change.ts'
 import type { LoadWatch, ReplicaHost, StartedReplica } from '../replica.ts'
@@ -47,6 +48,7 @@ export class DockerHost implements ReplicaHost {
   readonly #options: DockerHostOptions
   /** Aborted when the engine says that the container ended; only while somebody waits for it to get ready. */
   readonly #waiting = new Map<string, AbortController>()
+  readonly #imageEnvs = new Known<ReadonlyMap<string, string>>()
 
   constructor(options: DockerHostOptions) {
     this.#options = options
@@ -87,9 +89,14 @@ export class DockerHost implements ReplicaHost {
     const timeout = AbortSignal.timeout(this.#options.startTimeoutMs)
     try {
       // It may have ended before the engine's events could find anybody waiting for it.
-      const now = await containerEnd(this.#options.engine, replica.id)
-      if (now?.isRunning !== true) throw await this.exitError(replica, revision)
-      await waitReady(await this.#target(replica, revision), AbortSignal.any([signal, ended.signal, timeout]))
+      const looked = containerEnd(this.#options.engine, replica.id).then((now) => {
+        if (now?.isRunning !== true) ended.abort()
+      })
+      const failed = new AbortController()
+      looked.catch((error: unknown) => failed.abort(error))
+      const given = AbortSignal.any([signal, ended.signal, failed.signal, timeout])
+      await Promise.all([looked, this.#target(replica, revision).then((target) => waitReady(target, given))])
+      ended.signal.throwIfAborted()
     } catch (error) {
       signal.throwIfAborted()
       if (ended.signal.aborted) throw await this.exitError(replica, revision)
@@ -179,8 +186,11 @@ export class DockerHost implements ReplicaHost {
   }
 
   async #imageEnv({ spec, imageId }: Revision): Promise<ReadonlyMap<string, string>> {
-    const lines = await imageEnv(this.#options.engine, imageId ?? spec.image)
-    return new Map(lines.map((line) => splitOnce(line)))
+    const env = await this.#imageEnvs.of(imageId, async () => {
+      const lines = await imageEnv(this.#options.engine, imageId ?? spec.image)
+      return lines && new Map(lines.map((line) => splitOnce(line)))
+    })
+    return env ?? new Map<string, string>()
   }
 
   stop(replica: StartedReplica): Promise<void> {

@@ -23,7 +23,7 @@ import { engineFacts } from '../../docker/client.ts'
 import type { ListedContainer } from '../../docker/containers.ts'
 import { containerEnd, listContainers, removeContainer, removeContainersOf } from '../../docker/containers.ts'
 import { engineFailure } from '../../docker/errors.ts'
-import { putCode } from '../../docker/code-files.ts'
+import { CodeOwners, putCode } from '../../docker/code-files.ts'
 import type { ContainerEvent } from '../../docker/events.ts'
 import { watchContainers } from '../../docker/events.ts'
 import { resolveImage } from '../../docker/pull.ts'
@@ -152,6 +152,7 @@ export class DockerProvider implements Provider {
     this.#archive = new LogArchive(join(dataDir, 'logs'))
     this.#logs = new FunctionLogs({ engine, instance, archive: this.#archive })
     this.#usage = new UsageMeter(engine)
+    const owners = new CodeOwners()
     this.#debuggers = new Debuggers({ engine, debugpy: options.debugpy ?? noDebugpy })
     this.#host = new DockerHost({
       engine,
@@ -168,7 +169,8 @@ export class DockerProvider implements Provider {
         publish: this.#publishes,
         logDriver,
         fillSecrets: (spec, container) => this.#secrets.fill(spec, container),
-        putCode: (overlay, container) => putCode(engine, container, overlay),
+        putCode: (overlay, container, imageId) =>
+          putCode(engine, container, overlay, (folder) => owners.of(engine, container, imageId, folder)),
         tokenOf: (ref) => swapToken(swapKey, ref),
       }),
     })
