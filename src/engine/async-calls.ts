@@ -136,6 +136,7 @@ export class AsyncCalls implements AsyncDisposable {
   readonly #watch: Disposable
   #sweep: Disposable | undefined
   #search: Disposable | undefined
+  #lastMoment = 0
 
   constructor(parts: AsyncCallsParts) {
     const { queue, store, clock, log, settings, sender, ownUrl, random = Math.random } = parts
@@ -203,7 +204,7 @@ export class AsyncCalls implements AsyncDisposable {
       invokedAs,
       path,
       headers,
-      queuedAt: clock.now(),
+      queuedAt: this.#isLarge(given.body) ? this.#momentOfItsOwn() : clock.now(),
       attempts: 0,
       history: [],
       ...(callback !== undefined && { callback }),
@@ -357,15 +358,18 @@ export class AsyncCalls implements AsyncDisposable {
     }
     const lane = laneOf(call.ref)
     this.book.expect(call)
-    const { position } = await queue.publish({
-      lane,
-      // Asked for twice, it is queued once.
-      id: `${callKeyAt(dead)}/again@${diedAt}`,
-      head: writeHead(call),
-      body: letter.body,
-    })
-    this.book.notePublished(queuedRecord(call, this.#rules.of(call.ref).queue, position))
-    this.book.unexpect(call)
+    try {
+      const { position } = await queue.publish({
+        lane,
+        // Asked for twice, it is queued once.
+        id: `${callKeyAt(dead)}/again@${diedAt}`,
+        head: writeHead(call),
+        body: letter.body,
+      })
+      this.book.notePublished(queuedRecord(call, this.#rules.of(call.ref).queue, position))
+    } finally {
+      this.book.unexpect(call)
+    }
     if (record.position !== undefined) await queue.dead.remove(record.position)
     this.#lanes.wake(lane)
   }
@@ -454,6 +458,16 @@ export class AsyncCalls implements AsyncDisposable {
     return true
   }
 
+  #isLarge(body: NewCall['body']): boolean {
+    return !(body instanceof Uint8Array) || body.length > this.inlineBytes
+  }
+
+  /** A stored body bears the moment in its name: two calls of one id at once would have the same one. */
+  #momentOfItsOwn(): number {
+    this.#lastMoment = Math.max(this.#parts.clock.now(), this.#lastMoment + 1)
+    return this.#lastMoment
+  }
+
   async #publishWhole(call: QueuedCall, body: Uint8Array): Promise<{ position: number; duplicate: boolean }> {
     const head = writeHead(call)
     if (Buffer.byteLength(head) + body.length > this.#parts.queue.maxMessageBytes) {
@@ -482,7 +496,9 @@ export class AsyncCalls implements AsyncDisposable {
       if (published.duplicate) await queue.bodies.remove(stored)
       return published
     } catch (error) {
-      await queue.bodies.remove(stored).catch(() => undefined)
+      // The queue may have it all the same, and gives it to whoever sends the call again; else the body is swept away.
+      if (asFaasError(error).code !== 'QUEUE_UNAVAILABLE')
+        await queue.bodies.remove(stored).catch(() => undefined)
       throw error
     }
   }

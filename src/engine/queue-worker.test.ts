@@ -514,3 +514,29 @@ test('what becomes of a call is kept beside the largest body, as much of it as t
   expect(letter.call).toMatchObject({ attempts: 2, answer: { status: 500, headers: [] } })
   expect(letter.body.length).toBe(body.length)
 })
+
+test('a large body is there for the call that it was sent with, whatever becomes of one with the same id', async () => {
+  await using given = useCalls({ answer: () => ({}) })
+  const body = Buffer.alloc(2 * given.queue.maxMessageBytes, 'x')
+  // In one moment.
+  await Promise.all([given.post('twice', 'fn', body), given.post('twice', 'fn', body)])
+  await until(() => given.state('twice') === 'succeeded', { everyMs: 1 })
+  // The queue has it, and cannot say so any more.
+  const publish = given.queue.publish.bind(given.queue)
+  given.queue.publish = async (message) => {
+    await publish(message)
+    throw new FaasError('QUEUE_UNAVAILABLE', { message: 'no answer', remedy: 'wait' })
+  }
+  given.calls.pause({ queue: 'faas-request' })
+  await expect(given.post('again', 'fn', body)).rejects.toThrow('no answer')
+  given.queue.publish = publish
+  await given.clock.advance(10)
+  await given.post('again', 'fn', body)
+  given.calls.resume({ queue: 'faas-request' })
+  await until(() => given.state('again') === 'succeeded', { everyMs: 1 })
+  expect(given.made.map(({ request }) => [request.headers[1], request.headers[3]])).toEqual([
+    ['twice', String(body.length)],
+    ['again', String(body.length)],
+  ])
+  expect(await given.queue.bodies.list()).toEqual([])
+})
