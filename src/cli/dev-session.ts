@@ -6,6 +6,7 @@ import { curlLine } from './curl-line.ts'
 import { functionUrl } from './deploy-functions.ts'
 import {
   fileLines,
+  lackLines,
   openLines,
   openPorts,
   PORT_HEADINGS,
@@ -214,7 +215,7 @@ export class DevSession implements Disposable {
       ports.length === 0
         ? ['no function is Node or Python']
         : tableLines(PORT_HEADINGS.map(print.colors.bold), portRows(ports))
-    this.#region.print('', ...table)
+    this.#region.print('', ...table, ...lackLines(ports))
     const files = stack ? await writeForEditors(ports, stack, io.env) : []
     this.#region.print(...fileLines(files, io.cwd), ...openLines(files, io.cwd), '')
   }

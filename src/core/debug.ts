@@ -8,6 +8,8 @@ export interface DebugTarget {
   readonly language: DebugLanguage
   /** Where its sources are in the image, absolute, with `/`. */
   readonly folder: string
+  /** What the function has to be given first, for people: nothing can open a debugger in it while it runs. */
+  readonly lacks?: string
 }
 
 /** Bytes both ways between a debugger and a replica, until it is disposed. */

@@ -8,11 +8,16 @@ import type { TestFolder } from '../../../test/support/folder.ts'
 import { useApp } from '../../../test/support/use-app.ts'
 import type { TestApp } from '../../../test/support/use-app.ts'
 
-const image = (language: 'node' | 'python') => ({
+const image = (language: 'node' | 'python', lacks?: string) => ({
   listener: () => (_request: unknown, response: { end(): void }) => {
     response.end()
   },
-  debugger: { language, folder: '/home/app/function', connect: () => new PassThrough() },
+  debugger: {
+    language,
+    folder: '/home/app/function',
+    ...(lacks !== undefined && { lacks }),
+    connect: () => new PassThrough(),
+  },
 })
 
 const STACK = [
@@ -53,6 +58,17 @@ test('every function gets a port, and nothing is written where no editor is used
   )
   expect(out).toContain('there; --vscode')
   await expect(readFile(join(given.folder.path, '.vscode/launch.json'))).rejects.toThrow('ENOENT')
+})
+
+test('what a function lacks to be debugged is said when it is asked for, not when an editor fails', async () => {
+  await using used = await useApp({ bare: image('python', 'add debugpy'), ready: image('python') })
+  await used.deploy('bare', 'bare')
+  await used.deploy('ready', 'ready')
+  await using empty = await makeFolder()
+  const { code, err } = await cli(['debug', '-g', used.url], { cwd: empty.path })
+  expect([code, err]).toEqual([0, expect.stringMatching(/bare cannot be debugged as it is: add debugpy\n/)])
+  const json = await cli(['debug', '--json', '-g', used.url], { cwd: empty.path })
+  expect((JSON.parse(json.out) as { ports: object[] }).ports).toMatchObject([{ lacks: 'add debugpy' }, {}])
 })
 
 test('editors that are used here get what they need, of the functions that were named', async () => {

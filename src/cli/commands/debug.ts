@@ -7,6 +7,7 @@ import type { ConfigurationFile, DebugPort, Editor } from '../debug/configuratio
 import {
   closePorts,
   fileLines,
+  lackLines,
   listPorts,
   openLines,
   openPorts,
@@ -59,6 +60,7 @@ export const debug = defineCommand<Flags>({
     }
     if (ports.length === 0) print.say('no function that is deployed is Node or Python')
     else for (const line of tableLines(PORT_HEADINGS, portRows(ports))) print.line(line)
+    for (const line of lackLines(ports)) print.note(line)
     for (const line of [...fileLines(files, io.cwd), ...openLines(files, io.cwd)]) print.say(line)
     if (ports.length > 0 && files.length === 0)
       print.say(

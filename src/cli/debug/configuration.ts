@@ -12,6 +12,8 @@ export interface DebugPort {
   readonly host: string
   readonly port: number
   readonly clients: number
+  /** What it has to be given before a debugger can be opened in it. */
+  readonly lacks?: string
 }
 
 /** What an editor has to know to attach to a function. */

@@ -64,6 +64,13 @@ export function portRows(ports: readonly DebugPort[]): string[][] {
   ])
 }
 
+/** What functions have to be given before a debugger meets one in them. */
+export function lackLines(ports: readonly DebugPort[]): string[] {
+  return ports.flatMap(({ name, lacks }) =>
+    lacks === undefined ? [] : [`${name} cannot be debugged as it is: ${lacks}`],
+  )
+}
+
 /** What became of files of editors, for people. */
 export function fileLines(files: readonly ConfigurationFile[], cwd: string): string[] {
   const words = { made: 'written', changed: 'brought up to date', same: 'up to date' }

@@ -39,6 +39,7 @@ async function readRefs(ctx: Context): Promise<readonly FunctionRef[] | undefine
   })
 }
 
-function write({ ref, language, folder, port, clients }: DebugState): Record<string, unknown> {
-  return { name: ref.name, namespace: ref.namespace, language, folder, host: '127.0.0.1', port, clients }
+function write({ ref, language, folder, port, clients, lacks }: DebugState): Record<string, unknown> {
+  const { name, namespace } = ref
+  return { name, namespace, language, folder, host: '127.0.0.1', port, clients, ...(lacks && { lacks }) }
 }

@@ -24,7 +24,31 @@ test.each([
   [{ command: ['gunicorn', 'app:app'], folder: '/srv' }, 'python', '/srv'],
   [{ command: ['python3.12', '-m', 'app'], folder: '/srv' }, 'python', '/srv'],
 ])('%j is debugged as %s, in %s', (facts, language, folder) => {
-  expect(debugTarget(spec, { ...nothing, ...facts })).toEqual({ language, folder })
+  expect(debugTarget(spec, { ...nothing, ...facts })).toMatchObject({ language, folder })
+})
+
+const debugpy = '-m debugpy --listen 127.0.0.1:5678'
+test.each([
+  [
+    { env: new Map([['fprocess', 'python index.py']]) },
+    `add debugpy to its requirements.txt, and set in the stack file fprocess: python ${debugpy} index.py`,
+  ],
+  [
+    { command: ['/usr/bin/python3.12', '-m', 'app'] },
+    `add debugpy to its requirements.txt, and end its Dockerfile with CMD /usr/bin/python3.12 ${debugpy} -m app`,
+  ],
+  [
+    { command: ['/usr/bin/gunicorn', 'app:app'] },
+    `add debugpy to its requirements.txt, and end its Dockerfile with CMD python ${debugpy} -m gunicorn app:app`,
+  ],
+  [{ command: ['python3', '-m', 'debugpy', '--listen', '5678', 'app.py'] }, undefined],
+  [
+    { labels: { 'com.faasdock.template': 'python3' }, env: new Map([['fprocess', 'python3 index.py']]) },
+    undefined,
+  ],
+  [{ command: ['node', 'server.js'] }, undefined],
+])('what Python lacks to be debugged is said exactly: %j', (facts, lacks) => {
+  expect(debugTarget(spec, { ...nothing, ...facts })?.lacks).toBe(lacks)
 })
 
 test.each([

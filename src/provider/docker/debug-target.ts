@@ -1,6 +1,7 @@
 import type { DebugLanguage, DebugTarget } from '../../core/debug.ts'
 import type { FunctionSpec } from '../../core/function.ts'
 import type { ImageFacts } from '../../docker/image-facts.ts'
+import { DEBUG_PORT } from './debug-pump.ts'
 
 /** Where the templates, ours and the official ones, put a handler. */
 const HANDLER_FOLDER = '/home/app/function'
@@ -18,5 +19,22 @@ export function debugTarget(spec: FunctionSpec, image: ImageFacts): DebugTarget 
   const process = fprocess ?? image.command.join(' ')
   const language = template ?? PROGRAMS.find(([, program]) => program.test(process))?.[0]
   if (language === undefined) return undefined
-  return { language, folder: fprocess === undefined ? image.folder || '/' : HANDLER_FOLDER }
+  const folder = fprocess === undefined ? image.folder || '/' : HANDLER_FOLDER
+  const isReady = language === 'node' || template !== undefined || process.includes('debugpy')
+  if (isReady) return { language, folder }
+  const where = fprocess === undefined ? 'end its Dockerfile with CMD' : 'set in the stack file fprocess:'
+  return {
+    language,
+    folder,
+    lacks: `add debugpy to its requirements.txt, and ${where} ${withDebugpy(process)}`,
+  }
+}
+
+/** A command line of Python with its debugger listening; a program of its own (gunicorn) is one that is a module, too. */
+function withDebugpy(command: string): string {
+  const listening = `-m debugpy --listen 127.0.0.1:${DEBUG_PORT.python}`
+  const [, python, rest] = /^(\S*\bpython[\d.]*)\s+(.*)$/.exec(command.trim()) ?? []
+  return python === undefined
+    ? `python ${listening} -m ${command.trim().replace(/^\S*\//, '')}`
+    : `${python} ${listening} ${rest ?? ''}`
 }

@@ -195,7 +195,9 @@ export class MemoryProvider implements Provider {
 
   debugTarget({ spec }: Revision): Promise<DebugTarget | undefined> {
     const found = this.#options.images[spec.image]?.debugger
-    return Promise.resolve(found && { language: found.language, folder: found.folder })
+    if (!found) return Promise.resolve(undefined)
+    const { language, folder, lacks } = found
+    return Promise.resolve({ language, folder, ...(lacks !== undefined && { lacks }) })
   }
 
   debug({ spec }: Revision): Promise<DebugConnection> {
