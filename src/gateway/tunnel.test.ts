@@ -202,7 +202,9 @@ describe('a tunnel', () => {
     const slow = lines('GET /function/slow HTTP/1.1', 'Host: me')
     using caller = rawCaller(port, slow + slow + upgrade('raw'))
     const text = await caller.sees(/hello$/)
-    expect(text.match(/HTTP\/1\.1 \d+|a{100}(?!a)|hello/g)).toEqual([
+    // Of megabytes of one letter, a regular expression would look at each a hundred times.
+    const short = text.replaceAll('a'.repeat(1000), '')
+    expect(short.match(/HTTP\/1\.1 \d+|a{100}(?!a)|hello/g)).toEqual([
       'HTTP/1.1 200',
       'a'.repeat(100),
       'HTTP/1.1 200',
