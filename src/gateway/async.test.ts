@@ -468,16 +468,23 @@ describe('cancelling', () => {
     await using given = await useApp({ fn: image })
     await given.deploy('fn', 'fn', { envVars: { max_inflight: '1' } })
     const post = (id: string) =>
-      fetch(`${given.url}/async-function/fn`, { method: 'POST', headers: { 'X-Call-Id': id } })
-    const state = async (id: string) =>
-      ((await (await given.ask('GET', `/system/calls/${id}`)).json()) as { state: string }).state
+      fetch(`${given.url}/async-function/fn`, {
+        method: 'POST',
+        headers: { 'X-Call-Id': id, ...(id === 'queued' && { 'X-Callback-Url': 'http://127.0.0.1:1/' }) },
+      })
+    const call = async (id: string) =>
+      (await (await given.ask('GET', `/system/calls/${id}`)).json()) as { state: string; callback?: unknown }
+    const state = async (id: string) => (await call(id)).state
     const cancel = async (id: string) =>
       (await fetch(`${given.url}/async-function/${id}`, { method: 'DELETE' })).status
     await post('running')
     await until(() => begun.includes('running'))
     await post('queued')
     expect(await cancel('queued')).toBe(202)
-    expect(await state('queued')).toBe('cancelled')
+    expect(await call('queued')).toMatchObject({
+      state: 'cancelled',
+      callback: { state: 'failed', problem: 'a cancelled call is not called back' },
+    })
     expect(await cancel('running')).toBe(202)
     await until(() => gone.includes('running'))
     await until(async () => (await state('running')) === 'cancelled')

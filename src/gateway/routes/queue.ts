@@ -19,6 +19,8 @@ const STATES: readonly CallState[] = [
   'dead',
   'cancelled',
 ]
+/** Of a call that ended because nobody wants it any more. */
+const NOT_CALLED_BACK = { state: 'failed', problem: 'a cancelled call is not called back' } as const
 const DEFAULT_LIMIT = 100
 const MOST = 10_000
 /** How far a reader that follows may fall behind. */
@@ -255,7 +257,7 @@ function writeFunction(one: FunctionQueue): Record<string, unknown> {
 }
 
 function writeCall(record: CallRecord): Record<string, unknown> {
-  const { ref, queuedAt, startedAt, endedAt, dueAt, history, position: _position, ...rest } = record
+  const { ref, queuedAt, startedAt, endedAt, dueAt, history, callback, position: _position, ...rest } = record
   return {
     ...rest,
     name: ref.name,
@@ -265,6 +267,9 @@ function writeCall(record: CallRecord): Record<string, unknown> {
     ...(endedAt !== undefined && { endedAt: timeOf(endedAt) }),
     ...(dueAt !== undefined && record.state === 'waiting' && { nextAttemptAt: timeOf(dueAt) }),
     history: history.map(writeAttempt),
+    ...(callback && {
+      callback: record.state === 'cancelled' ? { ...callback, ...NOT_CALLED_BACK } : callback,
+    }),
   }
 }
 
