@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, expect, test, vi } from 'vitest'
 import { cli, temporaryFolder } from '../../test/support/cli.ts'
@@ -21,12 +21,14 @@ async function projectWithDev(root: string, url: string, pid = process.pid): Pro
   return project
 }
 
-test('commands go to the gateway of the dev of this stack file, also while it is being written', async () => {
+test('commands go to the gateway of the dev of this stack file, also while it is being written, or gone', async () => {
   await using gateway = await startFakeGateway()
   await using scratch = await temporaryFolder()
   const cwd = await projectWithDev(scratch.path, gateway.url)
   expect(await cli(['list', '--json'], { cwd })).toMatchObject({ code: 0, out: '[]\n' })
   await writeFile(join(cwd, 'stack.yaml'), 'functions: [')
+  expect(await cli(['list', '--json'], { cwd })).toMatchObject({ code: 0, out: '[]\n' })
+  await rm(join(cwd, 'stack.yaml'))
   expect(await cli(['list', '--json'], { cwd })).toMatchObject({ code: 0, out: '[]\n' })
   await writeFile(join(cwd, 'stack.yaml'), STACK)
   const from = { cwd: scratch.path }

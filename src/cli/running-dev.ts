@@ -8,12 +8,16 @@ import type { Context } from './command.ts'
  * itself is not read: it may be in the middle of being written. A `dev` with a `--data` of its own is not found.
  */
 export async function runningDev({ flags, io }: Pick<Context, 'flags' | 'io'>): Promise<string | undefined> {
-  const { findStackFile } = await import('../stack/stack-location.ts')
+  const { findStackFile, STACK_FILES } = await import('../stack/stack-location.ts')
   const file = flags.yaml ?? (await findStackFile(io.cwd).catch(() => undefined))
-  if (file === undefined) return undefined
   const { dataDirOf } = await import('../config.ts')
-  const folder = dataDirOf(io.cwd, file, io.env['FAASDOCK_DATA'] || undefined)
-  return gatewayIn(folder)
+  // A dev goes on when its file is gone, as it is for a moment in a checkout.
+  for (const name of file === undefined ? STACK_FILES : [file]) {
+    const folder = dataDirOf(io.cwd, name, io.env['FAASDOCK_DATA'] || undefined)
+    const url = await gatewayIn(folder)
+    if (url !== undefined) return url
+  }
+  return undefined
 }
 
 /** Where the gateways of all `dev` of this user are that run with a data folder in its usual place. */

@@ -268,6 +268,19 @@ test('a broken stack file is told, and everything goes on as it was until it is 
   expect(project.platform.problems.stack).toBeUndefined()
 })
 
+test('a stack file that is gone is to be put back: another one cannot be named now', async () => {
+  await using project = await makeProject([fnOf('fn')])
+  await project.loop.start()
+  project.stack = new FaasError('FILE_NOT_READABLE', { message: 'it is gone', remedy: 'Name another.' })
+  await project.save(FILE)
+  await soon(() => project.platform.of('stack.failed').length === 1)
+  const [{ problem } = {}] = project.platform.of('stack.failed')
+  expect(problem).toMatchObject({
+    message: 'it is gone',
+    remedy: expect.stringMatching(/^Put it back .* what runs keeps running\.$/) as string,
+  })
+})
+
 test('a secret that a function misses, once it is put into the folder, lets it start', async () => {
   const fn = fnOf('fn', { secrets: ['key'] })
   await using project = await makeProject([fn])

@@ -38,6 +38,10 @@ const QUIET_MS = 8
 /** A stack file that cannot be read, or has lost functions, is believed when nobody wrote to it for so long. */
 const SETTLED_MS = 300
 
+/** Another file is nothing that a dev could be told of now. */
+const REMEDY_GONE =
+  'Put it back where it was, readable. Until then nothing of it is built or deployed, and what runs keeps running.'
+
 /** Every function of a stack file, kept as it is on disk. */
 export class DevLoop implements AsyncDisposable {
   readonly #parts: DevLoopParts
@@ -259,7 +263,8 @@ export class DevLoop implements AsyncDisposable {
       for (const source of due) source.request().catch(() => undefined)
     } catch (error) {
       if (signal.aborted) throw error
-      const problem = toProblem(asFaasError(error), clock)
+      const told = toProblem(asFaasError(error), clock)
+      const problem = told.code === 'FILE_NOT_READABLE' ? { ...told, remedy: REMEDY_GONE } : told
       problems.stack = { file, problem }
       events.emit({ type: 'stack.failed', file, problem })
     }

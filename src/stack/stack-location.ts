@@ -15,9 +15,12 @@ export interface StackBytes {
 /** Longest wait for a stack file behind an address. */
 const FETCH_TIMEOUT_MS = 30_000
 
+/** What a stack file is called that nobody names, the likeliest first. */
+export const STACK_FILES = ['stack.yaml', 'stack.yml'] as const
+
 /** `stack.yaml`, else `stack.yml`, in a folder (contract 5.1). Throws BAD_USAGE when there is neither. */
 export async function findStackFile(cwd: string): Promise<string> {
-  for (const name of ['stack.yaml', 'stack.yml']) {
+  for (const name of STACK_FILES) {
     const file = join(cwd, name)
     const found = await stat(file).catch(() => undefined)
     if (found?.isFile()) return file

@@ -365,7 +365,7 @@ describe('status', () => {
     await using gateway = await startFakeGateway()
     const problem = {
       code: 'BAD_STACK',
-      message: 'stack.yml:3:1 no map\nof functions',
+      message: 'stack.yml:3:1 no map\n\nof functions',
       remedy: 'Mend it.',
       at: '',
     }
@@ -379,7 +379,7 @@ describe('status', () => {
     expect(code).toBe(6)
     expect(out).toContain('stack     /project/stack.yml cannot be used; what was read before goes on\n')
     expect(out).toContain(
-      '\n          BAD_STACK: stack.yml:3:1 no map\n          of functions\n          → Mend it.\n',
+      '\n          BAD_STACK: stack.yml:3:1 no map\n\n          of functions\n          → Mend it.\n',
     )
     const json = await cli(['status', '--json', '-g', gateway.url], { rooms })
     expect([json.code, JSON.parse(json.out)]).toMatchObject([6, { gateway: { stack } }])

@@ -95,7 +95,7 @@ function showText(
   if (stack) {
     print.line(`stack     ${red(`${stack.file} cannot be used; what was read before goes on`)}`)
     print.line(
-      `          ${red(stack.problem.code)}: ${placed(stack.problem).replaceAll('\n', '\n          ')}`,
+      `          ${red(stack.problem.code)}: ${placed(stack.problem).replaceAll(/\n(?=.)/g, '\n          ')}`,
     )
     for (const line of frameLines(stack.problem)) print.line(`          ${line}`)
     print.line(`          ${cyan(`→ ${stack.problem.remedy}`)}`)
