@@ -1,7 +1,6 @@
-import { FaasError } from '../../core/errors.ts'
 import { defineCommand, flag, numberFlag } from '../command.ts'
 import type { Context } from '../command.ts'
-import type { GatewayClient } from '../gateway-client.ts'
+import { findCall } from '../find-call.ts'
 import { findGateway } from '../gateway-for.ts'
 import { padEnd } from '../text-width.ts'
 import { tableLines } from '../table.ts'
@@ -41,7 +40,7 @@ export const calls = defineCommand<Flags>({
       id,
     }
     if (id !== undefined && !flags.follow) {
-      const call = await readCall(client, id)
+      const call = await findCall(client, id)
       if (print.json) print.value(call)
       else for (const line of describeCall(call)) print.line(line)
       return 0
@@ -61,7 +60,7 @@ export const calls = defineCommand<Flags>({
     // A call that is not there yet may come.
     const whole =
       id &&
-      (await readCall(client, id).then(
+      (await findCall(client, id).then(
         (call) => call.id,
         () => id,
       ))
@@ -78,28 +77,6 @@ export const calls = defineCommand<Flags>({
     return 0
   },
 })
-
-/** Of so many newest calls one is found by the beginning of its id: as many as the gateway lists. */
-const LOOKED_THROUGH = 10_000
-
-/** The call of an id, or of a beginning that no other id has. CALL_NOT_FOUND. */
-async function readCall(client: GatewayClient, id: string): Promise<WireCall> {
-  try {
-    return (await client.read(`/system/calls/${encodeURIComponent(id)}`)) as WireCall
-  } catch (error) {
-    if (!(error instanceof FaasError) || error.code !== 'CALL_NOT_FOUND') throw error
-    const newest = (await client.read('/system/calls', { limit: String(LOOKED_THROUGH) })) as WireCall[]
-    const found = newest.filter((call) => call.id.startsWith(id))
-    const ids = [...new Set(found.map((call) => call.id))]
-    const [first] = found
-    if (!first) throw error
-    if (ids.length === 1) return first
-    throw new FaasError('CALL_NOT_FOUND', {
-      message: `${ids.length} calls begin with ${JSON.stringify(id)}: ${ids.slice(0, 5).join(', ')}${ids.length > 5 ? ' …' : ''}`,
-      remedy: 'Give more of the id.',
-    })
-  }
-}
 
 const HEAD = ['CALL', 'FUNCTION', 'STATE', 'ATTEMPTS', 'STATUS', 'QUEUED', 'TOOK']
 

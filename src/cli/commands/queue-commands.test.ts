@@ -69,7 +69,8 @@ describe('calls and queue', () => {
     await call('dead', '/500')
     await shows('dead', 'dead')
     expect((await at('queue', 'list', '--dead')).out).toMatch(/^dead\s+fn\s+1\s+500/m)
-    const { out } = await at('queue', 'show', 'dead')
+    // As `calls` does, by the beginning of the id.
+    const { out } = await at('queue', 'show', 'dea')
     expect(out).toMatch(/^call\s+dead of fn\.openfaas-fn$/m)
     expect(out).toMatch(/^attempt\s+\S+\s+500/m)
     expect(out).toMatch(/^answer\s+500\nso it is$/m)
@@ -78,7 +79,8 @@ describe('calls and queue', () => {
     const refused = await at('queue', 'cancel', 'dead')
     expect(refused.code).not.toBe(0)
     expect(refused.err).toContain('faasdock queue purge dead')
-    await until(async () => (await at('queue', 'purge', 'dead')).code === 0)
+    expect((await at('queue', 'retry', 'd')).err).toMatch(/2 calls begin with "d"/)
+    await until(async () => (await at('queue', 'purge', 'dea')).code === 0)
     expect((await at('queue', 'show', 'dead')).code).not.toBe(0)
   })
 
@@ -86,6 +88,8 @@ describe('calls and queue', () => {
     expect((await at('queue', 'pause', 'fn')).code).toBe(0)
     for (const id of ['w1', 'w2', 'w3']) await call(id)
     expect((await at('queue', 'list')).out).toMatch(/^fn\s+faas-request\s+3\s+0\/64.*paused/m)
+    expect((await at('queue', 'list', 'fn.openfaas-fn')).out).toMatch(/^fn\s/m)
+    expect((await at('queue', 'list', '-n', 'other')).out).not.toContain('fn')
     expect((await at('queue', 'cancel', 'w1')).code).toBe(0)
     expect(await stateOf('w1')).toBe('cancelled')
     const purged = await at('queue', 'purge', '--function', 'fn', '--queued', '--json')

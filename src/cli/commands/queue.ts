@@ -1,6 +1,8 @@
 import { FaasError } from '../../core/errors.ts'
 import { defineCommand, flag } from '../command.ts'
 import type { Context } from '../command.ts'
+import { findCall } from '../find-call.ts'
+import type { GatewayClient } from '../gateway-client.ts'
 import { findGateway } from '../gateway-for.ts'
 import { tableLines } from '../table.ts'
 import { formatSpan } from '../time-words.ts'
@@ -27,7 +29,12 @@ export const queueList = defineCommand<ListFlags>({
       return 0
     }
     const queue = (await client.read('/system/queue')) as WireQueue
-    const functions = queue.functions.filter((one) => name === undefined || one.name === name)
+    const { namespace } = context.flags
+    const functions = queue.functions.filter(
+      (one) =>
+        (name === undefined || [one.name, `${one.name}.${one.namespace}`].includes(name)) &&
+        (namespace === undefined || one.namespace === namespace),
+    )
     if (print.json) print.value({ ...queue, functions })
     else {
       if (queue.problem) {
@@ -70,7 +77,8 @@ export const queueShow = defineCommand({
   async run(context, [id = '']) {
     const client = await findGateway(context, { strict: false })
     const { print } = context
-    const letter = (await client.read(`/system/queue/dead/${encodeURIComponent(id)}`)) as WireDeadCall
+    const { id: whole } = await findCall(client, id)
+    const letter = (await client.read(`/system/queue/dead/${encodeURIComponent(whole)}`)) as WireDeadCall
     if (print.json) {
       print.value(letter)
       return 0
@@ -99,9 +107,8 @@ export const queueRetry = defineCommand<SelectFlags>({
   examples: ['3f2c…', '--function m-search', '--all'],
   async run(context, [id], flags) {
     const client = await findGateway(context, { strict: false })
-    const answer = (await client.change('POST', '/system/queue/retry', select(id, flags, context))) as {
-      retried: number
-    }
+    const chosen = await select(client, id, flags, context)
+    const answer = (await client.change('POST', '/system/queue/retry', chosen)) as { retried: number }
     if (context.print.json) context.print.value(answer)
     context.print.say(`${answer.retried} ${answer.retried === 1 ? 'call is' : 'calls are'} queued again`)
     return 0
@@ -119,7 +126,7 @@ export const queuePurge = defineCommand<SelectFlags>({
   examples: ['3f2c…', '--all', '--function m-search --queued'],
   async run(context, [id], flags) {
     const client = await findGateway(context, { strict: false })
-    const body = { ...select(id, flags, context), ...(flags.queued && { queued: true }) }
+    const body = { ...(await select(client, id, flags, context)), ...(flags.queued && { queued: true }) }
     const answer = (await client.change('POST', '/system/queue/purge', body)) as {
       purged?: number
       cancelled?: number
@@ -161,8 +168,9 @@ export const queueCancel = defineCommand({
   examples: ['3f2c…'],
   async run(context, [id = '']) {
     const client = await findGateway(context, { strict: false })
-    await client.change('DELETE', `/system/calls/${encodeURIComponent(id)}`)
-    context.print.say(`call ${id} is cancelled`)
+    const { id: whole } = await findCall(client, id)
+    await client.change('DELETE', `/system/calls/${encodeURIComponent(whole)}`)
+    context.print.say(`call ${whole} is cancelled`)
     return 0
   },
 })
@@ -186,7 +194,12 @@ async function switchTo(
   return 0
 }
 
-function select(id: string | undefined, flags: SelectFlags, context: Context): Record<string, unknown> {
+async function select(
+  client: GatewayClient,
+  id: string | undefined,
+  flags: SelectFlags,
+  context: Context,
+): Promise<Record<string, unknown>> {
   const wishes = [id !== undefined, flags.function !== undefined, flags.all === true].filter(Boolean)
   if (wishes.length !== 1) {
     throw new FaasError('BAD_USAGE', {
@@ -194,7 +207,7 @@ function select(id: string | undefined, flags: SelectFlags, context: Context): R
       remedy: 'See "faasdock queue list --dead" for the calls that there are.',
     })
   }
-  if (id !== undefined) return { call: id }
+  if (id !== undefined) return { call: (await findCall(client, id)).id }
   return flags.function === undefined ? { all: true } : { function: withNamespace(flags.function, context) }
 }
 
