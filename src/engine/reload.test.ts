@@ -117,6 +117,25 @@ test('a turn that takes longer than calls wait lets them go to the old code, unt
   expect(project.answer(fn.spec)).toBe('id:slow/a=2')
 })
 
+test('that what was saved takes long to read is said once, and with what it is', async () => {
+  await using project = await startProject()
+  const said = () => project.platform.of('notice').map(({ message }) => message)
+  await project.save('/project/fn/big.bin', 'huge/a=2')
+  await project.platform.clock.advance(2500)
+  expect(said()).toEqual([])
+  await project.platform.clock.advance(500)
+  expect(said()).toEqual([
+    expect.stringMatching(/^fn: what was saved \(.*big\.bin\) .* \/project\/fn\/\.dockerignore$/),
+  ])
+  await project.save(HANDLER, 'huge/a=3')
+  await project.platform.clock.advance(4000)
+  expect(said()).toHaveLength(1)
+  project.release()
+  await soon(() => standing(project) === undefined)
+  await project.save(HANDLER, 'f1/a=4')
+  expect(said()).toHaveLength(1)
+})
+
 test('a save in the middle of a swap gives it up, and what was saved last answers', async () => {
   await using project = await startProject()
   await project.save(HANDLER, 'f1/a=stuck')

@@ -56,6 +56,8 @@ const QUIET_MS = 8
 const SUSPECT_MS = 50
 /** A failure counts when nothing was written for so long: half a file fails, too. */
 const FAILURE_QUIET_MS = 120
+/** Files that take longer to read are many, or large: nobody should have to guess what it waits for. */
+const LONG_LOOK_MS = 3000
 /** Files that never stand still while they are built are deployed as they were built. */
 const BUILD_TRIES = 3
 
@@ -84,6 +86,7 @@ export class SourceLoop implements AsyncDisposable {
   /** Of the saves since the last turn that ended. */
   #saved: { readonly seenAt: number; path: string; isGone: boolean; readonly paths: Set<string> } | undefined
   #isTold = false
+  #isLongLookTold = false
   /** That what was given answers was told. */
   #isReadyTold = false
   #isForced = false
@@ -234,6 +237,7 @@ export class SourceLoop implements AsyncDisposable {
 
   async #look(source: FunctionSource, signal: AbortSignal): Promise<Fingerprint> {
     const { builder, clock } = this.#parts
+    using _long = clock.after(LONG_LOOK_MS, () => this.#tellLongLook(source))
     const looked = await builder.fingerprint(source, { signal })
     signal.throwIfAborted()
     const before = this.#live?.code ?? this.#image?.code
@@ -245,7 +249,15 @@ export class SourceLoop implements AsyncDisposable {
     if (!isSuspect) return looked
     await pause(clock, SUSPECT_MS, signal)
     signal.throwIfAborted()
-    return builder.fingerprint(source, { signal })
+    return await builder.fingerprint(source, { signal })
+  }
+
+  #tellLongLook({ name, handler }: FunctionSource): void {
+    if (this.#isLongLookTold) return
+    this.#isLongLookTold = true
+    const path = this.#saved ? ` (${this.#saved.path})` : ''
+    const message = `${name}: what was saved${path} is still being read; large files that the function does not need are left out by ${handler}/.dockerignore`
+    this.#parts.events.emit({ type: 'notice', level: 'warn', message })
   }
 
   /** What is to be given to replicas, and the image for it, built if the present one is not enough. */
@@ -337,6 +349,7 @@ export class SourceLoop implements AsyncDisposable {
     this.#hasFailed = false
     this.#saved = undefined
     this.#isTold = false
+    this.#isLongLookTold = false
     if (isMended && !this.#isReadyTold) events.emit({ type: 'source.mended', ref })
     if (fn.source && this.#live?.content !== this.#image?.content) this.#imageFollows()
     else this.#imageIs(fn)
@@ -399,6 +412,7 @@ export class SourceLoop implements AsyncDisposable {
     this.#tellSaved()
     this.#saved = undefined
     this.#isTold = false
+    this.#isLongLookTold = false
     // What was deployed and did not get ready is the reconciler's to tell.
     if (problems.of(ref, 'deploy')?.message === failure.message) return
     // Of an earlier run there may be something that works.

@@ -24,7 +24,7 @@ export interface Project extends AsyncDisposable {
   readonly provider: CodedProvider
   readonly loop: DevLoop
   /**
-   * Handler folder → content. `broken…` does not build, `slow…` waits until it is given up or released. With a slash,
+   * Handler folder → content. `broken…` does not build, `slow…` waits until it is given up or released, and `huge…` to be looked at. With a slash,
    * what follows is code that replicas take without a build, by file: `frame/a=1,b=2`; `untested` in it makes no image,
    * and `sample` is a template's instead of the function's own.
    */
@@ -155,14 +155,23 @@ export async function makeProject(
   let watch: Watch | undefined
   const open = new Set<Watch>()
 
+  const untilReleased = (signal: AbortSignal, onAbort?: () => void): Promise<void> =>
+    new Promise((resolve, reject) => {
+      held.add(resolve)
+      signal.addEventListener('abort', () => {
+        onAbort?.()
+        reject(signal.reason as Error)
+      })
+    })
   const builder: Builder = {
     inputs: ({ handler, lang }) =>
       handler.includes('unreadable')
         ? Promise.reject(new Error('cannot look'))
         : Promise.resolve([handler, `/project/template/${lang}`]),
-    fingerprint: ({ handler }) => {
+    fingerprint: async ({ handler }, { signal }) => {
       const content = sources.get(handler)
       looks.push(content ?? '')
+      if (content?.startsWith('huge')) await untilReleased(signal)
       return content === undefined
         ? Promise.reject(new FaasError('HANDLER_NOT_FOUND', { message: `${handler} is gone`, remedy: '-' }))
         : Promise.resolve(fingerprintOf(handler, content, given.way ?? 'swap', sources))
@@ -171,14 +180,7 @@ export async function makeProject(
       const content = sources.get(handler) ?? ''
       builds.push(content)
       onOutput?.(`building ${content}`)
-      if (content.startsWith('slow'))
-        await new Promise<void>((resolve, reject) => {
-          held.add(resolve)
-          signal.addEventListener('abort', () => {
-            aborted.push(content)
-            reject(signal.reason as Error)
-          })
-        })
+      if (content.startsWith('slow')) await untilReleased(signal, () => aborted.push(content))
       if (content.startsWith('broken') || content.includes('untested'))
         throw new FaasError('BUILD_FAILED', { message: `${content} does not build`, remedy: 'Mend it.' })
       const { code } = fingerprintOf(handler, content, 'swap', sources)
