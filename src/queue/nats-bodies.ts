@@ -6,6 +6,7 @@ import type { ObjectStore } from '@nats-io/obj'
 import type { BodyStore } from '../core/queue.ts'
 import { bodyGone } from './memory-queue.ts'
 import type { NatsLink } from './nats-link.ts'
+import { asQueueFailure } from './publisher.ts'
 
 export interface NatsBodiesParts {
   readonly link: NatsLink
@@ -32,29 +33,51 @@ export class NatsBodies implements BodyStore {
 
   async put(name: string, source: AsyncIterable<Uint8Array>): Promise<number> {
     const bucket = await this.#bucket()
-    const { size } = await bucket.put(
-      { name, options: { max_chunk_size: CHUNK_BYTES } },
-      ReadableStream.from<Uint8Array>(source),
-      { timeout: PUT_LIMIT_MS },
-    )
-    return size
+    let broken: { readonly error: unknown } | undefined
+    const watched = async function* (): AsyncGenerator<Uint8Array> {
+      try {
+        yield* source
+      } catch (error) {
+        broken = { error }
+        throw error
+      }
+    }
+    try {
+      const { size } = await bucket.put(
+        { name, options: { max_chunk_size: CHUNK_BYTES } },
+        ReadableStream.from<Uint8Array>(watched()),
+        { timeout: PUT_LIMIT_MS },
+      )
+      return size
+    } catch (error) {
+      throw broken ? broken.error : asQueueFailure(error)
+    }
   }
 
   async open(name: string): Promise<AsyncIterable<Uint8Array>> {
-    const found = await (await this.#bucket()).info(name)
+    const found = await this.#ask((bucket) => bucket.info(name))
     if (!found || found.deleted) throw bodyGone(name)
     const { nuid, digest, size } = found
     return this.#chunks(name, nuid, size, digest)
   }
 
   async remove(name: string): Promise<void> {
-    const bucket = await this.#bucket()
-    const found = await bucket.info(name)
-    if (found && !found.deleted) await bucket.delete(name)
+    await this.#ask(async (bucket) => {
+      const found = await bucket.info(name)
+      if (found && !found.deleted) await bucket.delete(name)
+    })
   }
 
   async list(): Promise<readonly string[]> {
-    return (await (await this.#bucket()).list()).filter(({ deleted }) => !deleted).map(({ name }) => name)
+    const found = await this.#ask((bucket) => bucket.list())
+    return found.filter(({ deleted }) => !deleted).map(({ name }) => name)
+  }
+
+  async #ask<T>(question: (bucket: ObjectStore) => Promise<T>): Promise<T> {
+    const bucket = await this.#bucket()
+    return question(bucket).catch((error: unknown) => {
+      throw asQueueFailure(error)
+    })
   }
 
   async *#chunks(name: string, nuid: string, size: number, digest: string): AsyncGenerator<Uint8Array> {
@@ -64,10 +87,11 @@ export class NatsBodies implements BodyStore {
     let read = 0
     while (read < size) {
       const { direct } = await jsm(await link.connected(PATIENCE_MS))
-      const chunk = await direct.getMessage(`OBJ_${bucket}`, {
-        seq: next,
-        next_by_subj: `$O.${bucket}.C.${nuid}`,
-      })
+      const chunk = await direct
+        .getMessage(`OBJ_${bucket}`, { seq: next, next_by_subj: `$O.${bucket}.C.${nuid}` })
+        .catch((error: unknown) => {
+          throw asQueueFailure(error)
+        })
       if (!chunk) throw bodyGone(name)
       next = chunk.seq + 1
       read += chunk.data.length
@@ -87,6 +111,8 @@ export class NatsBodies implements BodyStore {
       this.#buckets.set(connection, bucket)
       bucket.catch(() => this.#buckets.delete(connection))
     }
-    return bucket
+    return bucket.catch((error: unknown) => {
+      throw asQueueFailure(error)
+    })
   }
 }

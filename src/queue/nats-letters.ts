@@ -4,7 +4,7 @@ import type { NatsConnection } from '@nats-io/transport-node'
 import type { DeadLetter, DeadLetters, NewMessage } from '../core/queue.ts'
 import { pack, unpack } from './envelope.ts'
 import type { NatsLink } from './nats-link.ts'
-import { idOf } from './publisher.ts'
+import { asQueueFailure, idOf } from './publisher.ts'
 import type { Publisher } from './publisher.ts'
 
 export interface NatsLettersParts {
@@ -36,8 +36,9 @@ export class NatsLetters implements DeadLetters {
   }
 
   async get(position: number): Promise<DeadLetter | undefined> {
-    const { streams } = await this.#manager()
-    const message = await streams.getMessage(this.#parts.stream, { seq: position }).catch(ifMissing)
+    const message = await this.#ask(({ streams }) =>
+      streams.getMessage(this.#parts.stream, { seq: position }).catch(ifMissing),
+    )
     if (!message) return undefined
     const id = idOf({ headers: message.header })
     const { head, body } = unpack(message.data)
@@ -45,13 +46,18 @@ export class NatsLetters implements DeadLetters {
   }
 
   async remove(position: number): Promise<boolean> {
-    const { streams } = await this.#manager()
-    return (await streams.deleteMessage(this.#parts.stream, position, false).catch(ifMissing)) ?? false
+    return this.#ask(
+      async ({ streams }) =>
+        (await streams.deleteMessage(this.#parts.stream, position, false).catch(ifMissing)) ?? false,
+    )
   }
 
   async list(): Promise<readonly Pick<DeadLetter, 'position' | 'lane' | 'id'>[]> {
+    return this.#ask((jsm) => this.#listAll(jsm))
+  }
+
+  async #listAll(jsm: JetStreamManager): Promise<readonly Pick<DeadLetter, 'position' | 'lane' | 'id'>[]> {
     const { link, stream } = this.#parts
-    const jsm = await this.#manager()
     let left = (await jsm.streams.info(stream)).state.messages
     if (left === 0) return []
     const { name } = await jsm.consumers.add(stream, {
@@ -81,8 +87,11 @@ export class NatsLetters implements DeadLetters {
     return subject.slice(this.#parts.prefix.length + 1)
   }
 
-  async #manager(): Promise<JetStreamManager> {
-    return this.#parts.jsm(await this.#parts.link.connected(PATIENCE_MS))
+  async #ask<T>(question: (manager: JetStreamManager) => Promise<T>): Promise<T> {
+    const manager = await this.#parts.jsm(await this.#parts.link.connected(PATIENCE_MS))
+    return question(manager).catch((error: unknown) => {
+      throw asQueueFailure(error)
+    })
   }
 }
 

@@ -170,6 +170,13 @@ function refusal({ err_code: code, description = 'no reason given' }: NonNullabl
   })
 }
 
+/** What it means that JetStream was asked for something and did not do it: DISK_FULL, or QUEUE_UNAVAILABLE. */
+export function asQueueFailure(error: unknown): FaasError {
+  if (error instanceof FaasError) return error
+  const { message, code } = error as Error & { readonly code?: number }
+  return code !== undefined && FULL.has(code) ? diskFull(message) : unavailable(error as Error)
+}
+
 function diskFull(description: string): FaasError {
   return new FaasError('DISK_FULL', {
     message: `the queue has no space left: ${description}`,

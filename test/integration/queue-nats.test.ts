@@ -104,6 +104,29 @@ describe('a NATS server of our own', () => {
     for (const delivery of deliveries) delivery.ack()
   })
 
+  test('that is killed while a body is stored is unavailable; what breaks off says why itself', async () => {
+    await using given = await useServer()
+    const queue = given.open('storing')
+    await queue.publish(message('one'))
+    const store = (end: () => void) =>
+      queue.bodies.put(
+        'call/large',
+        (async function* () {
+          for (let i = 0; i < 8; i++) {
+            if (i === 4) end()
+            yield await Promise.resolve(Buffer.alloc(600_000))
+          }
+        })(),
+      )
+    const kill = (): void => void process.kill(pidOf(join(given.folder, 'nats')), 'SIGKILL')
+    await expect(store(kill)).rejects.toMatchObject({ code: 'QUEUE_UNAVAILABLE' })
+    await until(() => store(() => undefined).catch(() => undefined))
+    const broken = (): void => {
+      throw new Error('the caller went away')
+    }
+    await expect(store(broken)).rejects.toThrow('the caller went away')
+  })
+
   test('that is killed when it is asked is unavailable, and nothing else', async () => {
     await using given = await useServer()
     const queue = given.open('asked')
