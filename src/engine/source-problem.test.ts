@@ -52,6 +52,7 @@ test.each([
     2,
   ],
   ['relative to the handler', 'handler.js:1 is odd', 'fn/handler.js', 1],
+  ['as shells name it', '/home/app/function/handler.js: line 2: syntax error', 'fn/handler.js', 2],
   ['of a file that is no code', 'fn/main.go:3:13: syntax error', 'fn/main.go', 3],
 ])('a place is found in a message: %s', async (_what, message, file, line) => {
   const shown = await told(message)

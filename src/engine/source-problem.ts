@@ -18,9 +18,9 @@ interface Found {
   readonly file: CodeFile | undefined
 }
 
-/** `m-search/handler.js:12:3`, `/home/app/function/handler.js:12`; `File "handler.py", line 12`. */
+/** `m-search/handler.js:12:3`, `/home/app/function/handler.js:12`; `handler.sh: line 12`; `File "handler.py", line 12`. */
 const PLACE =
-  /(?<![\w:/.@-])((?:\.?\/)?(?:[\w@+.-]+\/)*[\w@+.-]+\.\w+):(\d+)(?::(\d+))?|File "([^"]+)", line (\d+)/g
+  /(?<![\w:/.@-])((?:\.?\/)?(?:[\w@+.-]+\/)*[\w@+.-]+\.\w+):(?: line )?(\d+)(?::(\d+))?|File "([^"]+)", line (\d+)/g
 /** In so much of what was said. */
 const LOOKED_AT = 20_000
 

@@ -198,6 +198,32 @@ describeDocker('bash template', () => {
     expect(bad.output).toMatch(/function\/handler\.sh: line \d+: /)
   })
 
+  it('ends at once, with the place, where a script was put in that bash cannot read, unless that was not to be checked', async () => {
+    await using folder = await assemble({ template: 'bash', handler: { 'handler.sh': 'echo good\n' } })
+    await folder.write({ 'broken.sh': 'if true; then\necho half\n' })
+    const startBroken = async (of: string): Promise<string> => {
+      const id = await docker('create', ...labelFlags, of)
+      await docker('cp', join(folder.path, 'function/broken.sh'), `${id}:/home/app/function/handler.sh`)
+      await docker('start', id)
+      return id
+    }
+    const broken = await startBroken(image)
+    expect(await docker('wait', broken)).toBe('1')
+    expect(await docker('logs', broken)).toMatch(
+      /^\/home\/app\/function\/handler\.sh: line \d+: syntax error/m,
+    )
+    await build({ template: 'bash', handler: { 'handler.sh': 'echo good\n' } }, tag('fork-unchecked'), {
+      ...watchdog,
+      TEST_ENABLED: 'false',
+    })
+    const unchecked = await startBroken(tag('fork-unchecked'))
+    await until(
+      () => docker('logs', unchecked),
+      (said) => said.includes('istening on port'),
+    )
+    await docker('rm', '-f', broken, unchecked)
+  })
+
   it('lends its watchdog to an image of one’s own', async () => {
     const handler = {
       Dockerfile: `FROM alpine:3.22\nCOPY --from=${image} /usr/bin/fwatchdog /usr/bin/fwatchdog\nUSER 1000:1000\nENV fprocess=cat\nEXPOSE 8080\nCMD ["fwatchdog"]\n`,
