@@ -1,5 +1,6 @@
 import { defineCommand, flag } from '../command.ts'
 import { findGateway } from '../gateway-for.ts'
+import { problemText } from '../problem-text.ts'
 import { stateText } from '../state-text.ts'
 import { tableLines } from '../table.ts'
 import type { WireFunction } from '../wire.ts'
@@ -35,7 +36,7 @@ export const list = defineCommand<Flags>({
       const rows = functions.map((fn) => row(fn, print.verbose))
       for (const line of tableLines(HEAD, rows)) print.line(line)
       for (const { name, problem } of functions)
-        if (problem) print.note(`${name}: ${problem.code}: ${problem.message.split('\n', 1)[0] ?? ''}`)
+        if (problem) print.note(`${name}: ${problemText(problem).split('\n', 1)[0] ?? ''}`)
     }
     return 0
 

@@ -349,15 +349,24 @@ describe('status', () => {
       state: 'failing',
       problem,
     })
+    const older = {
+      ...problem,
+      message: 'no b\nat all',
+      place: { file: 'b/b.js', line: 4 },
+      at: '2026-01-30T09:30:00Z',
+    }
+    gateway.functions.set('b', { name: 'b', image: 'x', state: 'failing', problem: older })
     const rooms = roomsOf({ toolbox: makeFakeToolbox() })
     const { code, out } = await cli(['status', '-g', gateway.url], { rooms })
     expect(code).toBe(6)
+    expect(out).toMatch(/→ Fix it\.\n\nb: BUILD_FAILED: b\/b\.js:4 no b\n$/)
+    expect((await cli(['list', '-g', gateway.url])).err).toContain('b: BUILD_FAILED: b/b.js:4 no b\n')
     expect(out).toContain('engine    unix:///run/test.sock  Docker 20.10.1 (amd64)')
     expect(out).toContain('BUILD_FAILED: npm failed\n→ Fix it.')
     expect(JSON.parse((await cli(['status', '--json', '-g', gateway.url], { rooms })).out)).toMatchObject({
       gateway: { url: gateway.url, arch: 'x86_64' },
       engine: { version: '20.10.1' },
-      functions: [{ name: 'a', problem }],
+      functions: [{ name: 'a', problem }, { name: 'b' }],
     })
   })
 

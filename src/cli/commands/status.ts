@@ -7,7 +7,7 @@ import { exitCodeOf, EXIT } from '../exit-codes.ts'
 import type { GatewayClient } from '../gateway-client.ts'
 import { findGateway } from '../gateway-for.ts'
 import type { EngineDescription } from '../../core/toolbox.ts'
-import { frameLines, placed } from '../problem-text.ts'
+import { frameLines, placed, problemText } from '../problem-text.ts'
 import { stateText } from '../state-text.ts'
 import { tableLines } from '../table.ts'
 import { stateOf } from '../wire.ts'
@@ -110,12 +110,15 @@ function showText(
     stateText(fn, print.colors),
   ])
   for (const line of tableLines(['FUNCTION', 'URL', 'STATE'], rows)) print.line(line)
-  const last = gateway.functions
+  const [last, ...others] = gateway.functions
     .filter((fn) => fn.problem)
-    .sort((a, b) => Date.parse(b.problem?.at ?? '') - Date.parse(a.problem?.at ?? ''))[0]
+    .sort((a, b) => Date.parse(b.problem?.at ?? '') - Date.parse(a.problem?.at ?? ''))
   if (!last?.problem) return
   print.line(`\nlast problem: ${last.name} at ${last.problem.at}`)
   print.line(`${red(last.problem.code)}: ${placed(last.problem)}`)
   for (const line of frameLines(last.problem)) print.line(`  ${line}`)
   print.line(cyan(`→ ${last.problem.remedy}`))
+  if (others.length > 0) print.line('')
+  for (const { name, problem } of others)
+    if (problem) print.line(`${name}: ${problemText(problem).split('\n', 1)[0] ?? ''}`)
 }
