@@ -30,8 +30,8 @@ export interface Queue extends AsyncDisposable {
   purge(lane: string, upTo: number): Promise<number>
   /** How many messages each lane holds, taken ones included. */
   depths(): Promise<ReadonlyMap<string, number>>
-  /** Heads of what a lane holds, taken ones included, oldest first; one by one, so slow. QUEUE_UNAVAILABLE. */
-  heads(lane: string): AsyncIterable<string>
+  /** What a lane holds, taken ones included, oldest first; one by one, so slow. QUEUE_UNAVAILABLE. */
+  list(lane: string): AsyncIterable<Pick<Delivery, 'position' | 'head'>>
   readonly bodies: BodyStore
   readonly dead: DeadLetters
   /** Tells when messages can be taken (again), and when no longer; at once when they can already. */

@@ -136,6 +136,8 @@ export class AsyncCalls implements AsyncDisposable {
   readonly #watch: Disposable
   #sweep: Disposable | undefined
   #search: Disposable | undefined
+  /** At the start, records told of no call that had not ended. */
+  readonly #hadNone: boolean
   #lastMoment = 0
 
   constructor(parts: AsyncCallsParts) {
@@ -143,6 +145,7 @@ export class AsyncCalls implements AsyncDisposable {
     this.#parts = parts
     this.settings = settings
     this.#paused = new Set(store.paused())
+    this.#hadNone = store.open().size === 0
     this.book = new CallBook({
       store,
       clock,
@@ -543,10 +546,12 @@ export class AsyncCalls implements AsyncDisposable {
 
   async #wakeAll(): Promise<void> {
     const { queue, clock, log } = this.#parts
-    for (const lane of (await queue.depths()).keys()) this.#lanes.wake(lane)
+    const lanes = [...(await queue.depths()).keys()]
+    for (const lane of lanes) this.#lanes.wake(lane)
     this.#searchLater()
+    const unknown = this.#hadNone ? lanes : []
     this.#sweep ??= clock.after(SWEEP_AFTER_MS, () => {
-      this.#tidy().catch((error: unknown) =>
+      this.#tidy(unknown).catch((error: unknown) =>
         log.debug(`stored bodies could not be looked at: ${asFaasError(error).message}`),
       )
     })
@@ -586,7 +591,7 @@ export class AsyncCalls implements AsyncDisposable {
       const suspects = new Map<string, CallRecord>()
       for (const record of this.book.list({ ref, states: OPEN, limit: MOST_QUEUED }))
         suspects.set(callKeyAt(record), record)
-      for await (const head of queue.heads(laneOf(ref))) {
+      for await (const { head } of queue.list(laneOf(ref))) {
         const call = readCall(head)
         if (call) suspects.delete(callKeyAt(call))
       }
@@ -606,9 +611,24 @@ export class AsyncCalls implements AsyncDisposable {
     }
   }
 
-  async #tidy(): Promise<void> {
+  async #tidy(unknown: readonly string[]): Promise<void> {
     await this.#findLetters()
+    for (const lane of unknown) await this.#findQueued(lane)
     await this.#sweepBodies()
+  }
+
+  /** The queue has calls, and nobody has written one down: the records were lost. */
+  async #findQueued(lane: string): Promise<void> {
+    const ref = refOfLane(lane)
+    if (!ref) return
+    const { queue } = this.#rules.of(ref)
+    for await (const { position, head } of this.#parts.queue.list(lane)) {
+      const call = readCall(head)
+      if (!call || this.book.get(call)?.queuedAt === call.queuedAt) continue
+      const { attempts, history } = call
+      const state = attempts === 0 ? 'queued' : 'waiting'
+      this.book.note({ ...queuedRecord(call, queue, position), attempts, history, state })
+    }
   }
 
   /** Records are a view that may get lost; letters are not. */
@@ -632,6 +652,7 @@ export class AsyncCalls implements AsyncDisposable {
   /** Removes stored bodies that no call refers to: of calls that were killed between storing and publishing. */
   async #sweepBodies(): Promise<void> {
     const { queue } = this.#parts
+    const orphans = new Set<string>()
     for (const name of await queue.bodies.list()) {
       const [, id, queuedAt] = /^(?:call|answer)\/[^/]+\/(.+)@(\d+)$/.exec(name) ?? []
       if (id === undefined) continue
@@ -642,8 +663,13 @@ export class AsyncCalls implements AsyncDisposable {
             !hasEnded(record.state) || record.state === 'dead' || record.callback?.state === 'waiting',
         )
       const isYoung = Number(queuedAt) > this.#parts.clock.now() - SWEEP_YOUNG_MS
-      if (!isOpen && !isYoung) await queue.bodies.remove(name)
+      if (!isOpen && !isYoung) orphans.add(name)
     }
+    if (orphans.size === 0) return
+    // Records may be lost: the queue has the last word.
+    for (const lane of (await queue.depths()).keys())
+      for await (const { head } of queue.list(lane)) orphans.delete(readCall(head)?.stored ?? '')
+    for (const name of orphans) await queue.bodies.remove(name)
   }
 }
 

@@ -423,6 +423,33 @@ test('calls that the queue has lost are said to be, those that it has are made, 
   expect(second.state('a')).toBe('succeeded')
 })
 
+test('calls whose records were lost are listed again, and keep their stored bodies', async () => {
+  const store = makeMemoryStore()
+  const clock = new FakeClock()
+  const records = memoryRecords()
+  {
+    await using first = useCalls({ answer: () => ({}), store, clock, records })
+    first.calls.pause({ queue: 'faas-request' })
+    await first.post('small')
+    await first.post('large', 'fn', Buffer.alloc(2 * first.queue.maxMessageBytes, 'x'))
+    store.bodies.set(`call/fn.openfaas-fn/orphan@${clock.now()}`, [])
+  }
+  records.records.clear()
+  await clock.advance(2 * 3_600_000)
+  await using second = useCalls({ answer: () => ({}), store, clock, records })
+  await settle()
+  await clock.advance(10_000)
+  expect(second.calls.book.list({ limit: 9 }).map(({ id, state }) => [id, state])).toEqual([
+    ['large', 'queued'],
+    ['small', 'queued'],
+  ])
+  expect([...store.bodies.keys()]).toEqual([expect.stringContaining('large')])
+  await second.calls.cancel('small')
+  second.calls.resume({ queue: 'faas-request' })
+  await until(() => second.state('large') === 'succeeded', { everyMs: 1 })
+  expect(second.made).toHaveLength(1)
+})
+
 test('two hundred functions that nobody calls set no timers', async () => {
   await using given = useCalls({ answer: () => ({}) })
   for (let i = 0; i < 200; i++) await given.post('x', `fn-${i}`)

@@ -108,9 +108,9 @@ export class MemoryQueue implements Queue {
     return Promise.resolve(depths)
   }
 
-  async *heads(lane: string): AsyncGenerator<string> {
+  async *list(lane: string): AsyncGenerator<Pick<Delivery, 'position' | 'head'>> {
     for (const kept of [...this.#store.messages.values()])
-      if (kept.lane === lane) yield await Promise.resolve(kept.head)
+      if (kept.lane === lane) yield await Promise.resolve(kept)
   }
 
   watch(onChange: (isUp: boolean) => void): Disposable {

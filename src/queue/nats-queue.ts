@@ -3,7 +3,7 @@ import type { JetStreamManager, StreamConfig } from '@nats-io/jetstream'
 import type { NatsConnection } from '@nats-io/transport-node'
 import { asFaasError, FaasError } from '../core/errors.ts'
 import type { Log } from '../core/log.ts'
-import type { BodyStore, DeadLetters, NewMessage, Published, Queue, Taken } from '../core/queue.ts'
+import type { BodyStore, DeadLetters, Delivery, NewMessage, Published, Queue, Taken } from '../core/queue.ts'
 import { pack, unpack } from './envelope.ts'
 import { NatsBodies } from './nats-bodies.ts'
 import { NatsLane, STILL_WORKING } from './nats-lane.ts'
@@ -167,13 +167,14 @@ export class NatsQueue implements Queue {
     )
   }
 
-  async *heads(lane: string): AsyncGenerator<string> {
+  async *list(lane: string): AsyncGenerator<Pick<Delivery, 'position' | 'head'>> {
     for (let seq = 1; ;) {
-      const { streams } = await this.#manager(await this.#link.connected(PATIENCE_MS))
       const next = { seq, next_by_subj: `${this.#prefix}.${lane}` }
-      const message = await streams.getMessage(this.#stream, next).catch(ifMissing)
+      const message = await this.#ask(({ streams }) =>
+        streams.getMessage(this.#stream, next).catch(ifMissing),
+      )
       if (!message) return
-      yield unpack(message.data).head
+      yield { position: message.seq, head: unpack(message.data).head }
       seq = message.seq + 1
     }
   }

@@ -297,13 +297,18 @@ export function queueContract(title: string, make: () => Promise<QueueUnderTest 
       await queue.dead.remove(position)
     })
 
-    test('heads tell what a lane holds, taken and not due ones included, and nothing of other lanes', async () => {
+    test('a list tells what a lane holds, taken and not due ones included, and nothing of other lanes', async () => {
       await using given = await make()
       const { queue } = given
       const [lane, other] = [newLane(), newLane()]
       const heads = async (): Promise<string[]> => {
         const found: string[] = []
-        for await (const head of queue.heads(lane)) found.push((JSON.parse(head) as { id: string }).id)
+        const positions: number[] = []
+        for await (const { position, head } of queue.list(lane)) {
+          found.push((JSON.parse(head) as { id: string }).id)
+          positions.push(position)
+        }
+        expect(positions).toEqual([...positions].sort((a, b) => a - b))
         return found
       }
       expect(await heads()).toEqual([])
