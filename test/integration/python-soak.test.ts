@@ -45,7 +45,7 @@ def handle(req):
 
 describeDocker('a Python function under load', () => {
   const requests = 100_000
-  const swaps = 100
+  const swaps = 300
 
   it(`answers ${String(requests)} requests over ${String(swaps)} swaps: none fails, none is stale, memory is flat`, async () => {
     await build({ template: 'python3', handler: generation(1) }, tag('python-soak'))
@@ -60,14 +60,15 @@ describeDocker('a Python function under load', () => {
       call: () => client.call({ method: 'POST', headers, body: 'x'.repeat(count++ % 7) }),
       swapTo: async (number) => {
         expect(await container.put(generation(number))).toMatchObject({ status: 200 })
-        if (number % 5 === 0) memory.push(await residentKib(container))
+        if (number % 10 === 0) memory.push(await residentKib(container))
       },
     })
     expect(bad.slice(0, 5)).toEqual([])
     expect(await container.state()).toMatchObject({ number: swaps + 1, inflight: {} })
-    const { first, last } = thirds(memory)
-    // Each generation holds half a MiB and thousands of objects: one in five that stayed would show.
-    expect(last, memory.join(' ')).toBeLessThan(first + 8 * 1024)
+    // It takes up to ninety swaps until the allocator has what it keeps for good: the first third says nothing.
+    const { middle, last } = thirds(memory)
+    // Each generation holds a MiB, half of it thousands of objects: one in twenty that stayed would show.
+    expect(last, memory.join(' ')).toBeLessThan(middle + 4 * 1024)
     expect(Number(await container.exec('sh', '-c', 'ls /proc/1/task | wc -l'))).toBeLessThan(80)
   }, 240_000)
 })

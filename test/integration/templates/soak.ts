@@ -61,10 +61,14 @@ export async function soak({ requests, swaps, call, swapTo }: Soak): Promise<rea
   return bad
 }
 
-/** What memory was at most in the first and in the last third of the swaps. */
-export function thirds(memory: readonly number[]): { readonly first: number; readonly last: number } {
+/** What memory was at most in the first, in the middle and in the last third of the swaps. */
+export function thirds(memory: readonly number[]): Readonly<Record<'first' | 'middle' | 'last', number>> {
   const third = Math.floor(memory.length / 3)
-  return { first: Math.max(...memory.slice(0, third)), last: Math.max(...memory.slice(-third)) }
+  return {
+    first: Math.max(...memory.slice(0, third)),
+    middle: Math.max(...memory.slice(third, -third)),
+    last: Math.max(...memory.slice(-third)),
+  }
 }
 
 const pieces = [
