@@ -32,6 +32,8 @@ export interface RevisionCode {
   readonly wanted: Code
   /** Hash of the code in the revision's image: what a replica begins with. */
   readonly inImage: string
+  /** Hash of everything else that the image was made of: images of equal frames differ by their code only. */
+  readonly frame?: string
 }
 
 /** A place in somebody's source. */

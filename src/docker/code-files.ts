@@ -22,15 +22,15 @@ interface Owner {
 const MAX_ENTRIES = 50
 
 /**
- * Who has the files of which folder of which image. To ask an engine takes as long as to put the files in, and an image,
- * called by its id, never changes.
+ * Who has the files of which folder of which image. To ask an engine takes as long as to put the files in, and what holds
+ * of an image holds of all that were made like it.
  */
 export class CodeOwners {
   readonly #known = new Known<Owner>()
 
-  /** As a container that has not been started shows it; `imageId`: of its image, where it is known. */
-  async of(engine: Engine, container: string, imageId: string | undefined, folder: string): Promise<Owner> {
-    const key = imageId === undefined ? undefined : `${imageId} ${folder}`
+  /** As a container that has not been started shows it; `like`: its image's id, or what all such images have in common. */
+  async of(engine: Engine, container: string, like: string | undefined, folder: string): Promise<Owner> {
+    const key = like === undefined ? undefined : `${like} ${folder}`
     return (await this.#known.of(key, () => ownerOf(engine, container, folder))) ?? ROOT
   }
 }

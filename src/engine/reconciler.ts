@@ -175,7 +175,7 @@ export class Reconciler implements AsyncDisposable {
     signal.throwIfAborted()
     registry.functions.pinImage(revision.spec, revision.id, imageId)
     // What is in that image is not known: the code is given whole.
-    const unknown = code && { code: { ...code, inImage: '' } }
+    const unknown = code && { code: { wanted: code.wanted, inImage: '' } }
     await provider.deploy({ ...revision, imageId, ...unknown }, replicas, signal)
   }
 

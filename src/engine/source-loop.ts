@@ -279,7 +279,8 @@ export class SourceLoop implements AsyncDisposable {
       return { fingerprint: looked, imageId, by, code: { wanted: code, inImage: code.hash } }
     const kept = await keepCode(code, this.#contents, signal)
     this.#contents = kept.contents
-    return { fingerprint: looked, imageId, by, code: { wanted: kept.code, inImage: image.code?.hash ?? '' } }
+    const inImage = image.code?.hash ?? ''
+    return { fingerprint: looked, imageId, by, code: { wanted: kept.code, inImage, frame: image.frame } }
   }
 
   async #build(

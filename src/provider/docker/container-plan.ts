@@ -29,8 +29,11 @@ export interface PlanContext {
   readonly logDriver: 'local' | 'json-file'
   /** Puts the secrets of a function into a container. */
   readonly fillSecrets: (spec: FunctionSpec, container: string) => Promise<void>
-  /** Puts code into a container that has not been started; `imageId`: of its image, where it is known. */
-  readonly putCode: (overlay: CodeOverlay, container: string, imageId?: string) => Promise<void>
+  /**
+   * Puts code into a container that has not been started. `like`: its image's id, or what that image has in common with
+   * all that differ from it by their code only.
+   */
+  readonly putCode: (overlay: CodeOverlay, container: string, like?: string) => Promise<void>
   /** What shows the runtime of a function that it is asked by us. */
   readonly tokenOf: (ref: FunctionRef) => string
 }
@@ -84,7 +87,7 @@ export function planContainer(
       overlay: {
         path: overlay.folder,
         labels: { [LABEL.instance]: instance, [LABEL.role]: 'code' },
-        fill: (container: string) => context.putCode(overlay, container, revision.imageId),
+        fill: (container: string) => context.putCode(overlay, container, revision.code?.frame ?? revision.imageId),
       },
     }),
     readOnlyRoot: spec.readOnlyRootFilesystem ?? false,

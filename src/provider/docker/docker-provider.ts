@@ -169,8 +169,8 @@ export class DockerProvider implements Provider {
         publish: this.#publishes,
         logDriver,
         fillSecrets: (spec, container) => this.#secrets.fill(spec, container),
-        putCode: (overlay, container, imageId) =>
-          putCode(engine, container, overlay, (folder) => owners.of(engine, container, imageId, folder)),
+        putCode: (overlay, container, like) =>
+          putCode(engine, container, overlay, (folder) => owners.of(engine, container, like, folder)),
         tokenOf: (ref) => swapToken(swapKey, ref),
       }),
     })
