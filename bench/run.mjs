@@ -13,10 +13,10 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: { quick: { type: 'boolean', default: false }, json: { type: 'string' } },
 })
-const [suite] = positionals
-if (suite === undefined || !SUITES.includes(suite)) {
+const [suite, ...more] = positionals
+if (suite === undefined || !SUITES.includes(suite) || more.length > 0) {
   console.error(
-    `expected a suite: npm run bench -- SUITE [--quick] [--json FILE]; there are: ${SUITES.join(', ')}`,
+    `expected one suite: npm run bench -- SUITE [--quick] [--json FILE]; there are: ${SUITES.join(', ')}`,
   )
   process.exit(2)
 }

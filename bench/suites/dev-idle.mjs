@@ -10,12 +10,12 @@ const IMAGE = `faasdock-bench-idle:bench-${process.pid}`
 /** Files of each handler, besides those that make it answer. */
 const FILES = 10
 /** Until what belongs to the start is over. */
-const SETTLE_MS = 15_000
+const SETTLE_MS = 20_000
 const TICKS_PER_SECOND = 100
 
 /** What a `dev` costs that watches many deployed functions while nobody saves or calls, next to what it may cost. */
 export async function run({ quick }) {
-  const [count, seconds, rounds] = quick ? [20, 5, 1] : [200, 30, 3]
+  const [count, seconds, rounds] = quick ? [20, 5, 1] : [200, 60, 3]
   const folder = mkdtempSync(join(tmpdir(), 'faasdock-bench-'))
   const file = writeProject(folder, count)
   const program = await startProgram(['dev', '-f', file, '--port', '0', '--data', join(folder, 'data')])

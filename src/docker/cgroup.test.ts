@@ -2,7 +2,8 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { expect, test } from 'vitest'
 import { makeFolder } from '../../test/support/folder.ts'
-import { cgroupSample } from './cgroup.ts'
+import type { UsageSample } from './cgroup.ts'
+import { cgroupReader } from './cgroup.ts'
 
 const ID = 'cb4422521f80a3bf9fb690291207bbd8'
 
@@ -20,8 +21,8 @@ async function withKernel<T>(
   return await work({ proc: join(folder.path, 'proc'), cgroup: join(folder.path, 'cgroup') })
 }
 
-const sample = (files: Readonly<Record<string, string>>, pid = 42): ReturnType<typeof cgroupSample> =>
-  withKernel(files, (folders) => cgroupSample(ID, pid, folders))
+const sample = (files: Readonly<Record<string, string>>, pid = 42): Promise<UsageSample | undefined> =>
+  withKernel(files, async (folders) => (await cgroupReader(ID, pid, folders))?.())
 
 test('one tree of control groups', async () => {
   const folder = `cgroup/system.slice/docker-${ID}.scope`
@@ -59,4 +60,19 @@ test('a process that is not the container’s says nothing about it', async () =
   expect(await sample({ 'proc/0/cgroup': `0::/docker-${ID}.scope\n` }, 0)).toBeUndefined()
   // The group is there, and its counters are not: nothing is better than zero.
   expect(await sample({ 'proc/42/cgroup': `0::/docker-${ID}.scope\n` })).toBeUndefined()
+})
+
+test('a reader says nothing any more when the container has ended', async () => {
+  const folder = `cgroup/docker-${ID}.scope`
+  const files = {
+    'proc/42/cgroup': `0::/docker-${ID}.scope\n`,
+    [`${folder}/cpu.stat`]: 'usage_usec 1500\n',
+    [`${folder}/memory.current`]: '5000\n',
+  }
+  const read = await withKernel(files, async (folders) => {
+    const reader = await cgroupReader(ID, 42, folders)
+    expect(await reader?.()).toMatchObject({ cpuNanos: 1_500_000 })
+    return reader
+  })
+  expect(await read?.()).toBeUndefined()
 })

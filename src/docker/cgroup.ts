@@ -20,54 +20,62 @@ const KERNEL: KernelFolders = { proc: '/proc', cgroup: '/sys/fs/cgroup' }
 /**
  * Reads a container's use from this kernel's own counters, in well under a millisecond: `pid` as the engine gives it.
  * Undefined where that says nothing: another machine or a VM (the process is another one), another system than Linux, or
- * a kernel that does not count.
+ * a kernel that does not count. A reading is undefined once the container has ended.
  */
-export async function cgroupSample(
+export async function cgroupReader(
   id: string,
   pid: number,
   { proc, cgroup }: KernelFolders = KERNEL,
-): Promise<UsageSample | undefined> {
+): Promise<(() => Promise<UsageSample | undefined>) | undefined> {
   const groups = await textOf(join(proc, String(pid), 'cgroup'))
   // The engine's process ids are not ours unless that process is in a group of the container's name.
   if (pid <= 0 || groups?.includes(id) !== true) return undefined
   const lines = groups.trim().split('\n')
   const v2 = lines.find((line) => line.startsWith('0::'))?.slice('0::'.length)
-  const sample = lines.some((line) => /^\d+:([^:]*,)?cpuacct(,[^:]*)?:/.test(line))
-    ? await readV1(cgroup, lines)
-    : v2 === undefined
-      ? undefined
-      : await readV2(join(cgroup, v2))
-  return sample && { ...sample, atNanos: performance.now() * 1e6 }
+  const isV1 = lines.some((line) => /^\d+:([^:]*,)?cpuacct(,[^:]*)?:/.test(line))
+  if (!isV1 && v2 === undefined) return undefined
+  const read = isV1 ? readerV1(cgroup, lines) : readerV2(join(cgroup, v2 ?? ''))
+  const sample = async (): Promise<UsageSample | undefined> => {
+    const reading = await read()
+    return reading && { ...reading, atNanos: performance.now() * 1e6 }
+  }
+  return (await sample()) && sample
 }
 
-type Reading = Omit<UsageSample, 'atNanos'> | undefined
+type Reader = () => Promise<Omit<UsageSample, 'atNanos'> | undefined>
 
-async function readV2(folder: string): Promise<Reading> {
-  const [cpu, current, memory] = await Promise.all([
-    textOf(join(folder, 'cpu.stat')),
-    textOf(join(folder, 'memory.current')),
-    textOf(join(folder, 'memory.stat')),
-  ])
-  const micros = numberIn(cpu, 'usage_usec')
-  if (micros === undefined) return undefined
-  return { cpuNanos: micros * 1000, memoryBytes: withoutCache(current, numberIn(memory, 'inactive_file')) }
+function readerV2(folder: string): Reader {
+  const [cpuFile, currentFile, statFile] = [
+    join(folder, 'cpu.stat'),
+    join(folder, 'memory.current'),
+    join(folder, 'memory.stat'),
+  ]
+  return async () => {
+    const [cpu, current, memory] = await Promise.all([textOf(cpuFile), textOf(currentFile), textOf(statFile)])
+    const micros = numberIn(cpu, 'usage_usec')
+    if (micros === undefined) return undefined
+    return { cpuNanos: micros * 1000, memoryBytes: withoutCache(current, numberIn(memory, 'inactive_file')) }
+  }
 }
 
-async function readV1(root: string, lines: readonly string[]): Promise<Reading> {
+function readerV1(root: string, lines: readonly string[]): Reader {
   const folderOf = (controller: string): string => {
     const [, names = '', path = ''] =
       lines.map((line) => line.split(':')).find(([, found]) => found?.split(',').includes(controller)) ?? []
     return join(root, names, path)
   }
-  const [cpu, current, memory] = await Promise.all([
-    textOf(join(folderOf('cpuacct'), 'cpuacct.usage')),
-    textOf(join(folderOf('memory'), 'memory.usage_in_bytes')),
-    textOf(join(folderOf('memory'), 'memory.stat')),
-  ])
-  if (cpu === undefined) return undefined
-  return {
-    cpuNanos: Number(cpu),
-    memoryBytes: withoutCache(current, numberIn(memory, 'total_inactive_file')),
+  const [cpuFile, currentFile, statFile] = [
+    join(folderOf('cpuacct'), 'cpuacct.usage'),
+    join(folderOf('memory'), 'memory.usage_in_bytes'),
+    join(folderOf('memory'), 'memory.stat'),
+  ]
+  return async () => {
+    const [cpu, current, memory] = await Promise.all([textOf(cpuFile), textOf(currentFile), textOf(statFile)])
+    if (cpu === undefined) return undefined
+    return {
+      cpuNanos: Number(cpu),
+      memoryBytes: withoutCache(current, numberIn(memory, 'total_inactive_file')),
+    }
   }
 }
 

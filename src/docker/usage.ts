@@ -1,12 +1,12 @@
 import { setTimeout as wait } from 'node:timers/promises'
-import { cgroupSample } from './cgroup.ts'
+import { cgroupReader } from './cgroup.ts'
 import type { UsageSample } from './cgroup.ts'
 import type { Engine } from './client.ts'
 
 /** Between two looks that CPU is measured by, milliseconds: long enough for the kernel's counters, short for a person. */
 const APART_MS = 150
 /** How long ago the use that is told of may have begun, milliseconds: what was an hour ago says nothing of now. */
-const WINDOW_MS = 30_000
+const WINDOW_MS = 60_000
 /** Until an engine that looks once a second has looked again. */
 const MAX_LOOKS = 10
 
@@ -29,7 +29,7 @@ interface Known {
 
 /**
  * Measures the CPU and memory that containers use. CPU is that since somebody asked, or since it was looked last, which is
- * done twice a minute where it costs next to nothing: nobody waits for a second look. Elsewhere the first answer takes about
+ * done once a minute where it costs next to nothing: nobody waits for a second look. Elsewhere the first answer takes about
  * 0.2 s. (Engines before 25, on another machine, look only once a second; there it takes that second.)
  */
 export class UsageMeter implements Disposable {
@@ -121,7 +121,8 @@ async function lookingAt(engine: Engine, id: string): Promise<Look> {
     .then(({ State }) => State.Pid)
     .catch(() => 0)
   if (pid === 0) return { isCheap: false, sample: () => Promise.resolve(undefined) }
-  if (await cgroupSample(id, pid)) return { isCheap: true, sample: () => cgroupSample(id, pid) }
+  const sample = await cgroupReader(id, pid)
+  if (sample) return { isCheap: true, sample }
   return { isCheap: false, sample: () => engineSample(engine, id) }
 }
 

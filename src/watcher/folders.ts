@@ -89,7 +89,7 @@ export class Folders implements Disposable {
       folders: () => (options.mode === 'auto' ? all().filter((folder) => !this.#isPolled(folder)) : []),
       leastMs: 5000,
       mostMs: 60_000,
-      rest: 600,
+      rest: 1200,
       isNeeded: () => this.#open.size > 0,
       onRound: () => unattended(this.#hearAgain()),
       onFound: (folder) => unattended(this.#onFoundUntold(folder)),
