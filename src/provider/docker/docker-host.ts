@@ -95,6 +95,9 @@ export class DockerHost implements ReplicaHost {
       const failed = new AbortController()
       looked.catch((error: unknown) => failed.abort(error))
       const given = AbortSignal.any([signal, ended.signal, failed.signal, timeout])
+      // One that ended at once never had an address: nobody can be asked whether it answers.
+      if (!URL.canParse(replica.origin)) await looked
+      ended.signal.throwIfAborted()
       await Promise.all([looked, this.#target(replica, revision).then((target) => waitReady(target, given))])
       ended.signal.throwIfAborted()
     } catch (error) {

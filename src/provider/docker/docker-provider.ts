@@ -267,7 +267,10 @@ export class DockerProvider implements Provider {
   async #stillAnswers(container: ListedContainer): Promise<boolean> {
     if (!container.isRunning || container.labels[LABEL.route] !== this.#route) return false
     if (this.#publishes !== (container.publishedPort !== undefined)) return false
-    const { hostname: host, port } = new URL(originOf(container, this.#publishes))
+    const origin = originOf(container, this.#publishes)
+    // It may just be ending, or somebody took it off its network.
+    if (!URL.canParse(origin)) return false
+    const { hostname: host, port } = new URL(origin)
     try {
       await waitReady({ host, port: Number(port), path: '/_/health' }, AbortSignal.timeout(ADOPT_LIMIT_MS))
       return true
