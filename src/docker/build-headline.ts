@@ -16,10 +16,13 @@ const NEAR = 8
 /**
  * The line of a failed command's output that says what is wrong, with the place where it is wrong when that stands on another
  * line. The last line when none says so clearly: that is where commands end. Undefined when there is no output.
+ *
+ * `printed` is all that is known of the output, of which `lines` is the end. A test that failed is looked for in all of it, for
+ * any number of tests that pass may come after it; anything else only in the end, for a command goes on after a warning.
  */
-export function headlineOf(lines: readonly string[]): string | undefined {
+export function headlineOf(lines: readonly string[], printed = lines): string | undefined {
   // What tests that pass print of failures is a part of them.
-  const test = failedTest(lines)
+  const test = failedTest(printed)
   if (test !== undefined) return cut(test)
   const clear = lines.findIndex((line) => EXCEPTION.test(line) || COMPLAINT.test(line))
   if (clear !== -1) {

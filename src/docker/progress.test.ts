@@ -109,6 +109,31 @@ describe('a classic build', () => {
     expect(lines).toHaveLength(501)
   })
 
+  test('is headed by the test that failed, however much those that pass print after it', async () => {
+    const passed = Array.from({ length: 500 }, (_, index) => [
+      `# Error: expected ${index}`,
+      `ok ${index + 2} - x`,
+    ])
+    const printed = [
+      'not ok 1 - says hello',
+      '  ---',
+      "  error: '1 == 2'",
+      "  name: 'AssertionError'",
+      '  stack: |-',
+      '    TestContext.<anonymous> (/home/app/function/handler.test.js:3:35)',
+      '  ...',
+      ...passed.flat().slice(0, 900),
+    ]
+    const { outcome } = await follow([
+      { stream: 'Step 1/1 : RUN npm test\n' },
+      ...printed.map((line) => ({ stream: `${line}\n` })),
+      { error: 'npm test returned a non-zero code: 1' },
+    ])
+    const message = (outcome as Error).message.split('\n')
+    expect(message[0]).toBe('hello: hello/handler.test.js:3:35 says hello: AssertionError: 1 == 2')
+    expect(message.slice(1, -1)).toEqual(printed.slice(-40))
+  })
+
   test('shows the line of a syntax error that Node’s test runner wrote a report behind', async () => {
     const stack = Array.from({ length: 10 }, (_, index) => `#     at frame ${index}`)
     const report = Array.from({ length: 20 }, (_, index) => `# report ${index}`)

@@ -5,12 +5,15 @@ import { headlineOf } from './build-headline.ts'
  * Lines of a failed step that go into its error: enough for a compiler's complaint, few enough to be read. Node's test
  * runner prints 20 lines of its own after the exception that a handler threw while it was loaded.
  */
-const LINES_KEPT = 40
+const LINES_TOLD = 40
+
+/** Lines of a step that are kept while it runs: a test that failed may stand far above the last word of those that passed. */
+const LINES_KEPT = 1000
 
 /** Steps of a Dockerfile may be a page long; their beginning tells which it is. */
 const TITLE_LIMIT = 80
 
-/** The step a build is at, and the last lines it printed. */
+/** The step a build is at, and the last lines it printed, more than an error tells. */
 export class StepLog {
   readonly title: string
   readonly #lines: string[] = []
@@ -44,7 +47,8 @@ export interface StepFailure {
 
 /** BUILD_FAILED: what is wrong in the first line, then the last lines, step and exit code; DISK_FULL when that is why. */
 export function buildFailure({ name, step, reason, exitCode, place }: StepFailure): FaasError {
-  const lines = (step?.lines ?? []).map((line) => place?.(line) ?? line)
+  const printed = (step?.lines ?? []).map((line) => place?.(line) ?? line)
+  const lines = printed.slice(-LINES_TOLD)
   const title = step && shortTitle(step.title)
   const at = title === undefined ? '' : ` at ${title}`
   if (isDiskFull(reason) || lines.some(isDiskFull)) {
@@ -60,7 +64,7 @@ export function buildFailure({ name, step, reason, exitCode, place }: StepFailur
     return new FaasError('BUILD_FAILED', { message, remedy: remedyFor(reason) })
   }
   const end = `${title ?? 'the build'} ended with exit code ${exitCode}`
-  const headline = headlineOf(lines)
+  const headline = headlineOf(lines, printed)
   const rest = lines.length === 1 && lines[0]?.trim() === headline ? [] : lines
   return new FaasError('BUILD_FAILED', {
     message: [`${name}: ${headline ?? end}`, ...rest, ...(headline === undefined ? [] : [end])].join('\n'),
