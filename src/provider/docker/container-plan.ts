@@ -87,7 +87,8 @@ export function planContainer(
       overlay: {
         path: overlay.folder,
         labels: { [LABEL.instance]: instance, [LABEL.role]: 'code' },
-        fill: (container: string) => context.putCode(overlay, container, revision.code?.frame ?? revision.imageId),
+        fill: (container: string) =>
+          context.putCode(overlay, container, revision.code?.frame ?? revision.imageId),
       },
     }),
     readOnlyRoot: spec.readOnlyRootFilesystem ?? false,
