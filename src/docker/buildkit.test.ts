@@ -140,6 +140,31 @@ describe('a build through a client', () => {
     })
   })
 
+  const MUTE = 'echo "executor failed running [/bin/sh -c npm test]: exit code: 1"; exit 1'
+
+  test('whose failing step was told to another build alone is run again, to be told', async () => {
+    const told = 'echo "#1 [1/1] RUN npm test"; echo "#1 0.1 not ok 1 - says hello"'
+    const failed = 'echo "#1 ERROR: executor failed running [npm test]: exit code: 1"; exit 1'
+    await using folder = await makeFolder({
+      docker: script(`cat > /dev/null; [ -e $OUT/seen ] || { > $OUT/seen; ${MUTE}; }; ${told}; ${failed}`),
+    })
+    await expect(makeBuildkitBuild(options(folder))(makeBuild())).rejects.toMatchObject({
+      code: 'BUILD_FAILED',
+      message: [
+        'hello: says hello failed',
+        'not ok 1 - says hello',
+        'Step 1/1 : RUN npm test ended with exit code 1',
+      ].join('\n'),
+    })
+  })
+
+  test('whose failing step is never told says what the engine says', async () => {
+    await using folder = await makeFolder({ docker: script(`cat > /dev/null; ${MUTE}`) })
+    await expect(makeBuildkitBuild(options(folder))(makeBuild())).rejects.toMatchObject({
+      message: 'hello: executor failed running [/bin/sh -c npm test]: exit code: 1',
+    })
+  })
+
   test('whose context breaks is ended and fails with the context’s error', async () => {
     await using folder = await makeFolder({ docker: script('cat > /dev/null; sleep 60') })
     const context = () =>

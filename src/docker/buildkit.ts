@@ -30,7 +30,9 @@ export function makeBuildkitBuild(options: BuildkitOptions): BuildImage {
     const folder = await mkdtemp(join(tmpdir(), 'faasdock-build-'))
     const idFile = join(folder, 'image-id')
     try {
-      await runClient(build, options, idFile)
+      let end = await runClient(build, options, idFile)
+      if (isMute(end)) end = await runClient(build, options, idFile)
+      if (end.code !== 0) throw failureOf(build, end)
       return (await readFile(idFile, 'utf8')).trim()
     } finally {
       await rm(folder, { recursive: true, force: true })
@@ -62,7 +64,13 @@ function csv(fields: readonly string[]): string {
   return fields.map((field) => (/[",\n]/.test(field) ? `"${field.replaceAll('"', '""')}"` : field)).join(',')
 }
 
-async function runClient(build: ImageBuild, options: BuildkitOptions, idFile: string): Promise<void> {
+interface ClientEnd {
+  readonly code: number | null
+  readonly output: BuildkitOutput
+}
+
+/** One whole run of the client, which may end badly; rejects when it could not do its part. */
+async function runClient(build: ImageBuild, options: BuildkitOptions, idFile: string): Promise<ClientEnd> {
   const { client } = options
   // Its own process group: the client starts plugins, and a cancelled build must end all of them.
   const child = spawn(client.file, buildkitArgs(build, client, idFile), {
@@ -83,11 +91,19 @@ async function runClient(build: ImageBuild, options: BuildkitOptions, idFile: st
     build.signal.throwIfAborted()
     const failure = broken()
     if (failure) throw failure
-    if (code !== 0) throw failureOf(build, output, code)
+    return { code, output }
   } finally {
     build.signal.removeEventListener('abort', cancel)
     context.destroy()
   }
+}
+
+/**
+ * Whether a command failed of which nothing was told, not even which step it was. BuildKit runs a step that two builds have in
+ * common once, and may tell it to one of them alone. Failures are not cached: who asks again is told.
+ */
+function isMute({ code, output }: ClientEnd): boolean {
+  return code !== 0 && output.failedStep === undefined && output.exitCode !== undefined
 }
 
 /** Sends the context; one that breaks ends the client, since half a context would build half a function. */
@@ -118,7 +134,7 @@ function exitOf(child: ChildProcess, client: BuildkitClient): Promise<number | n
   })
 }
 
-function failureOf(build: ImageBuild, output: BuildkitOutput, code: number | null): FaasError {
+function failureOf(build: ImageBuild, { output, code }: ClientEnd): FaasError {
   const reason =
     output.reason === '' ? `the Docker client ended with ${String(code)} and no word` : output.reason
   if (/cannot connect to the docker daemon|error during connect/i.test(reason)) {

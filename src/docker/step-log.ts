@@ -59,11 +59,11 @@ export function buildFailure({ name, step, reason, exitCode, place }: StepFailur
       remedy: 'Free some with `faasdock gc` and `docker system prune`, then build again.',
     })
   }
-  if (exitCode === undefined) {
+  if (exitCode === undefined || title === undefined) {
     const message = [`${name}: ${reason}`, ...lines, ...(title === undefined ? [] : [title])].join('\n')
     return new FaasError('BUILD_FAILED', { message, remedy: remedyFor(reason) })
   }
-  const end = `${title ?? 'the build'} ended with exit code ${exitCode}`
+  const end = `${title} ended with exit code ${exitCode}`
   const headline = headlineOf(lines, printed)
   const rest = lines.length === 1 && lines[0]?.trim() === headline ? [] : lines
   return new FaasError('BUILD_FAILED', {
