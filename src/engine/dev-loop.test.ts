@@ -128,6 +128,37 @@ test('saves during a build give it up and are built once, with the last content'
   expect(project.platform.of('build.failed')).toEqual([])
 })
 
+test('a save that is undone while it is built is told as over, and deploys nothing', async () => {
+  const fn = fnOf('fn')
+  await using project = await makeProject([fn])
+  await project.loop.start()
+  const told = project.platform.of('function.ready').length
+  await project.save('/project/fn/a.js', 'slow-2')
+  await soon(() => project.builds.includes('slow-2'))
+  await project.save('/project/fn/a.js', 'fn-1')
+  await soon(() => project.platform.of('source.mended').length === 1)
+  expect(project.platform.of('function.ready')).toHaveLength(told)
+  await project.save('/project/fn/a.js')
+  expect(project.platform.of('source.mended')).toHaveLength(1)
+})
+
+test('a build for what the file said is told as over when the file says the former again', async () => {
+  const fn = fnOf('fn')
+  await using project = await makeProject([fn])
+  await project.loop.start()
+  await project.save('/project/fn/a.js', 'slow-2')
+  await soon(() => project.builds.includes('slow-2'))
+  project.release()
+  await soon(() => project.answer(fn.spec) === 'id:slow-2')
+  if (!fn.source) throw new Error('it is built from source')
+  project.stack = [{ ...fn, source: { ...fn.source, buildArgs: { A: '1' } } }]
+  await project.save(FILE)
+  await soon(() => project.builds.length === 3)
+  project.stack = [fn]
+  await project.save(FILE)
+  await soon(() => project.platform.of('source.mended').length === 1)
+})
+
 test('a neighbour’s long build delays nobody', async () => {
   const [slow, quick] = [fnOf('slow'), fnOf('quick')]
   await using project = await makeProject([slow, quick])
@@ -226,6 +257,19 @@ test('a function that never built and is taken out of the file is unknown again'
   await expect(project.platform.router.route(bad.spec, new AbortController().signal)).rejects.toMatchObject({
     code: 'FUNCTION_NOT_FOUND',
   })
+  // Whoever shows what is wrong with it is told that it is no more.
+  expect(project.platform.of('function.removed')).toMatchObject([{ ref: { name: 'bad' } }])
+})
+
+test('where some functions of the file were asked for, one of them that is taken out is removed, no other', async () => {
+  const [stays, goes, other] = [fnOf('stays'), fnOf('goes'), fnOf('other')]
+  await using project = await makeProject([stays, goes], { isPartial: true })
+  project.platform.functions.apply(other.spec, { origin: FILE })
+  await project.loop.start()
+  project.stack = [stays]
+  await project.save(FILE)
+  await soon(() => project.platform.of('function.removed').length === 1)
+  expect(project.platform.functions.list().map(({ spec }) => spec.name)).toEqual(['other', 'stays'])
 })
 
 test('a function of another origin is left alone', async () => {
@@ -292,6 +336,20 @@ test('a secret that a function misses, once it is put into the folder, lets it s
   expect(Buffer.from(project.platform.registry.secrets.read('openfaas-fn', 'key') ?? '').toString()).toBe(
     'value',
   )
+})
+
+test('a secret that a function misses, once it is made at the gateway, lets it start', async () => {
+  const [fn, other] = [fnOf('fn', { secrets: ['key'] }), fnOf('other', { secrets: ['key', 'more'] })]
+  await using project = await makeProject([fn, other])
+  await project.loop.start()
+  expect(project.platform.of('build.failed')).toHaveLength(2)
+  project.platform.registry.secrets.put('elsewhere', 'key', Buffer.from('value'))
+  await settle()
+  expect(project.platform.of('build.failed')).toHaveLength(2)
+  project.platform.registry.secrets.put('openfaas-fn', 'key', Buffer.from('value'))
+  await soon(() => project.answer(fn.spec) === 'id:fn-1', 'the start with the secret')
+  // The other one has a turn, too, and is told to miss the next secret.
+  await soon(() => project.platform.problems.of(other.spec, 'build')?.message.includes('"more"') === true)
 })
 
 test('a changed secret is written where running functions read it, and restarts nothing', async () => {

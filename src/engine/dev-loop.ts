@@ -52,6 +52,9 @@ export class DevLoop implements AsyncDisposable {
   #watch: AsyncDisposable | undefined
   #watched = ''
   readonly #stackLoop: FunctionLoop
+  readonly #secretWatch: Disposable
+  /** Secrets of the project's folder are being put where functions find them. */
+  #isImporting = false
   #quiet: Disposable | undefined
   /** Readings of the stack file that were asked for and have not ended. */
   #pending = 0
@@ -61,6 +64,7 @@ export class DevLoop implements AsyncDisposable {
     this.#options = options
     this.#behind = new ImagesBehind(parts.clock)
     this.#stackLoop = new FunctionLoop(parts.clock, false, (signal) => this.#readAgain(signal))
+    this.#secretWatch = parts.registry.secrets.watch((namespace, name) => this.#onSecret(namespace, name))
   }
 
   /** The functions of the stack file, as last read. */
@@ -115,6 +119,7 @@ export class DevLoop implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#secretWatch[Symbol.dispose]()
     // The reader of the file first: it makes loops and watches.
     await this.#stackLoop[Symbol.asyncDispose]()
     this.#quiet?.[Symbol.dispose]()
@@ -155,11 +160,21 @@ export class DevLoop implements AsyncDisposable {
       this.#sources.delete(key)
       await source[Symbol.asyncDispose]()
       problems.forget(source.ref)
+      this.#remove(source.ref)
     }
     if (!this.#options.isPartial)
       for (const { ref, origin } of registry.functions.list())
         if (origin === this.#options.file && !wanted.has(formatRef(ref))) functions.remove(ref)
     return due
+  }
+
+  /** It is in the file no longer. */
+  #remove(ref: FunctionRef): void {
+    const { events, functions, registry } = this.#parts
+    const desired = registry.functions.get(ref)
+    if (desired?.origin === this.#options.file) functions.remove(ref)
+    // One that never got so far: whoever watches knows its build.
+    else if (!desired) events.emit({ type: 'function.removed', ref })
   }
 
   #sourceOptions(): ConstructorParameters<typeof SourceLoop>[2] {
@@ -185,6 +200,7 @@ export class DevLoop implements AsyncDisposable {
   async #importSecrets(stack: Stack): Promise<void> {
     const { registry, log } = this.#parts
     const values = await this.#options.readSecrets(stack.root)
+    using _importing = this.#importing()
     for (const namespace of new Set(stack.functions.map(({ spec }) => spec.namespace)))
       for (const [name, value] of values) {
         const known = registry.secrets.read(namespace, name)
@@ -196,6 +212,22 @@ export class DevLoop implements AsyncDisposable {
           log.warn(`${this.#options.secretsFolder(stack.root)}: ${asFaasError(error).message}`)
         }
       }
+  }
+
+  #importing(): Disposable {
+    this.#isImporting = true
+    return { [Symbol.dispose]: () => (this.#isImporting = false) }
+  }
+
+  /** Somebody made a secret: what could not be deployed for want of it has a turn now. Those of the folder come with one. */
+  #onSecret(namespace: string, name: string): void {
+    if (this.#isImporting) return
+    for (const source of this.#sources.values()) {
+      const { spec } = source.current
+      const isMissed = this.#parts.problems.of(spec, 'build')?.code === 'SECRET_NOT_FOUND'
+      if (isMissed && spec.namespace === namespace && spec.secrets?.includes(name) === true)
+        source.request().catch(() => undefined)
+    }
   }
 
   async #watchInputs(): Promise<void> {

@@ -86,6 +86,8 @@ export class SourceLoop implements AsyncDisposable {
   /** Of the saves since the last turn that ended. */
   #saved: { readonly seenAt: number; path: string; isGone: boolean; readonly paths: Set<string> } | undefined
   #isTold = false
+  /** A save or a build was told, and nothing yet of what became of it. */
+  #isUnderWay = false
   #isLongLookTold = false
   /** That what was given answers was told. */
   #isReadyTold = false
@@ -203,7 +205,8 @@ export class SourceLoop implements AsyncDisposable {
       looked = fn.source && (await this.#look(fn.source, signal))
       const wanted = JSON.stringify(fn)
       if (!this.#isForced && before && before.content === looked?.content && before.wanted === wanted) {
-        this.#end(fn)
+        // What a turn before this one began is undone: nothing else would tell that it is over.
+        this.#end(fn, this.#isUnderWay)
         return
       }
       this.#tellSaved()
@@ -292,6 +295,7 @@ export class SourceLoop implements AsyncDisposable {
     const { ref } = this
     const startedAt = clock.now()
     this.#options.behind.makeWay()
+    this.#isUnderWay = true
     events.emit({ type: 'build.started', ref })
     for (let tries = 1; ; tries++) {
       const result = await builder.build(source, {
@@ -342,14 +346,15 @@ export class SourceLoop implements AsyncDisposable {
   }
 
   /** What is saved is what answers. */
-  #end(fn: StackFunction): void {
+  #end(fn: StackFunction, isUndone = false): void {
     const { problems, events } = this.#parts
     const { ref } = this
-    const isMended = this.#hasFailed || problems.of(ref, 'build') !== undefined
+    const isMended = isUndone || this.#hasFailed || problems.of(ref, 'build') !== undefined
     problems.clear(ref, 'build')
     this.#hasFailed = false
     this.#saved = undefined
     this.#isTold = false
+    this.#isUnderWay = false
     this.#isLongLookTold = false
     if (isMended && !this.#isReadyTold) events.emit({ type: 'source.mended', ref })
     if (fn.source && this.#live?.content !== this.#image?.content) this.#imageFollows()
@@ -370,6 +375,7 @@ export class SourceLoop implements AsyncDisposable {
     const saved = this.#saved
     if (!saved || this.#isTold) return
     this.#isTold = true
+    this.#isUnderWay = true
     this.#parts.events.emit({
       type: 'source.changed',
       ref: this.ref,
@@ -413,6 +419,7 @@ export class SourceLoop implements AsyncDisposable {
     this.#tellSaved()
     this.#saved = undefined
     this.#isTold = false
+    this.#isUnderWay = false
     this.#isLongLookTold = false
     // What was deployed and did not get ready is the reconciler's to tell.
     if (problems.of(ref, 'deploy')?.message === failure.message) return

@@ -137,6 +137,7 @@ export async function makeProject(
     platform?: TestPlatform
     files?: ReadonlyMap<string, Uint8Array>
     way?: Code['way']
+    isPartial?: boolean
   } = {},
 ): Promise<Project> {
   const provider = new CodedProvider({ images: { app }, drainMs: 0 })
@@ -217,7 +218,7 @@ export async function makeProject(
       {
         file: FILE,
         watch: true,
-        isPartial: false,
+        isPartial: given.isPartial === true,
         readStack: () =>
           project.stack instanceof Error
             ? Promise.reject(project.stack)
