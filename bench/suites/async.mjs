@@ -1,15 +1,13 @@
-import { fork, spawn } from 'node:child_process'
-import { once } from 'node:events'
+import { spawn } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import { jetstream, jetstreamManager } from '@nats-io/jetstream'
 import { connect } from '@nats-io/transport-node'
+import { ask, Parts } from '../parts.mjs'
 import { result } from '../statistics.mjs'
 
-const FOLDER = join(dirname(fileURLToPath(import.meta.url)), '..')
 const CONNECTIONS = 32
 const BODY = 'x'.repeat(1024)
 
@@ -17,50 +15,39 @@ const BODY = 'x'.repeat(1024)
 export async function run({ quick }) {
   const [rounds, seconds, backlog] = quick ? [2, 1, 10_000] : [5, 2, 100_000]
   const folder = mkdtempSync(join(tmpdir(), 'faasdock-bench-async-'))
-  const children = []
-  const start = async (file, ...argv) => {
-    const child = fork(join(FOLDER, file), argv.map(String))
-    children.push(child)
-    return { child, said: await next(child) }
-  }
+  const parts = new Parts()
   try {
-    const { child: fn, said: hello } = await start('data-plane/hello.mjs')
-    const { child: load } = await start('data-plane/load.mjs')
+    const { child: fn, said: hello } = await parts.start('data-plane/hello.mjs')
+    const { child: load } = await parts.start('data-plane/load.mjs')
     const data = join(folder, 'data')
-    let gateway = await start('async/gateway.mjs', hello, data, CONNECTIONS)
-    const ask = async (method, path, body) =>
+    const serve = () => parts.start('async/gateway.mjs', { argv: [hello, data, CONNECTIONS] })
+    let gateway = await serve()
+    const api = async (method, path, body) =>
       (
         await fetch(`http://127.0.0.1:${gateway.said.port}${path}`, { method, body: JSON.stringify(body) })
       ).text()
-    const measure = async (path, status, time) => {
-      load.send({
-        port: gateway.said.port,
-        path,
-        connections: CONNECTIONS,
-        seconds: time,
-        body: BODY,
-        status,
-      })
-      return next(load)
+    const measure = (path, status, time) => {
+      const { port } = gateway.said
+      return ask(load, { port, path, connections: CONNECTIONS, seconds: time, body: BODY, status })
     }
-    const depth = async () => JSON.parse(await ask('GET', '/system/queue')).functions[0]?.depth ?? 0
-    const pause = () => ask('POST', '/system/queue/pause', { function: 'hello' })
+    const depth = async () => JSON.parse(await api('GET', '/system/queue')).functions[0]?.depth ?? 0
+    const pause = () => api('POST', '/system/queue/pause', { function: 'hello' })
     // The function says how far it is: a gateway that is asked all the time drains more slowly, and one that is asked now
     // and then has been done for a while. What is timed is the making of the calls, as it is where callers wait for them.
     const drain = async () => {
       const waiting = await depth()
-      const before = await tell(fn)
+      const before = await ask(fn, 'calls')
       const began = performance.now()
-      await ask('POST', '/system/queue/resume', { function: 'hello' })
-      while ((await tell(fn)) - before < waiting) await wait(10)
+      await api('POST', '/system/queue/resume', { function: 'hello' })
+      while ((await ask(fn, 'calls')) - before < waiting) await wait(10)
       const took = performance.now() - began
       while ((await depth()) > 0) await wait(10)
-      const made = (await tell(fn)) - before
+      const made = (await ask(fn, 'calls')) - before
       if (made !== waiting) throw new Error(`${waiting} queued calls were made ${made} times`)
       return waiting / (took / 1000)
     }
     const raw = await rawServer(folder)
-    children.push(raw)
+    parts.add(raw)
     const seen = { accept: [], p50: [], rawPublish: [], rawConsume: [], drain: [], sync: [] }
     await measure('/function/hello', 200, 2)
     for (let round = -1; round < rounds; round++) {
@@ -76,15 +63,15 @@ export async function run({ quick }) {
       if (round >= 0) for (const [key, value] of Object.entries(one)) seen[key].push(value)
     }
     await pause()
-    const memory = { before: await tell(gateway.child) }
+    const memory = { before: await ask(gateway.child, 'memory') }
     while ((await depth()) < backlog) await measure('/async-function/hello', 202, 2)
-    memory.after = await tell(gateway.child)
+    memory.after = await ask(gateway.child, 'memory')
     gateway.child.kill('SIGKILL')
     await wait(500)
-    gateway = await start('async/gateway.mjs', hello, data, CONNECTIONS)
+    gateway = await serve()
     const waiting = await depth()
     const rate = await drain()
-    memory.drained = await tell(gateway.child)
+    memory.drained = await ask(gateway.child, 'memory')
     return [
       result({
         name: 'accepting 1 KiB over HTTP',
@@ -114,7 +101,7 @@ export async function run({ quick }) {
       result({ name: 'memory when drained, after a restart', unit: 'MB', samples: [memory.drained] }),
     ]
   } finally {
-    for (const child of children) child.kill()
+    parts.end()
     await wait(500)
     rmSync(folder, { recursive: true, force: true })
   }
@@ -166,21 +153,4 @@ async function rawRates(url, count) {
   await manager.streams.delete('RAW')
   await connection.close()
   return [published, consumed]
-}
-
-async function tell(child) {
-  child.send('memory')
-  return next(child)
-}
-
-async function next(child) {
-  const over = new AbortController()
-  const [message] = await Promise.race([
-    once(child, 'message', over),
-    once(child, 'exit', over).then(([code]) => {
-      throw new Error(`a part of the benchmark ended with ${code}`)
-    }),
-  ]).finally(() => over.abort())
-  if (message.error !== undefined) throw new Error(message.error)
-  return message
 }

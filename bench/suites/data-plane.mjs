@@ -1,10 +1,7 @@
-import { fork } from 'node:child_process'
-import { once } from 'node:events'
-import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { join } from 'node:path'
+import { ask, Parts } from '../parts.mjs'
 import { result } from '../statistics.mjs'
 
-const FOLDER = join(dirname(fileURLToPath(import.meta.url)), '../data-plane')
 const CONNECTIONS = 32
 
 const SHAPES = [
@@ -14,17 +11,14 @@ const SHAPES = [
 
 /**
  * Calls through the gateway, and through one that keeps the last invocations, next to calls through a bare proxy
- * (node:http + undici), taking turns in one run: only the ratio means something. Function, proxies and load generator are processes of their own, as in real use. Processor time
- * is the steadiest of the numbers where the machine has other things to do.
+ * (node:http + undici), taking turns in one run: only the ratio means something. Function, proxies and load generator are
+ * processes of their own, as in real use. Processor time is the steadiest of the numbers where the machine has other things
+ * to do.
  */
 export async function run({ quick }) {
   const [rounds, seconds] = quick ? [2, 1] : [5, 1]
-  const children = []
-  const start = async (file, { argv = [], env = {} } = {}) => {
-    const child = fork(join(FOLDER, file), argv.map(String), { env: { ...process.env, ...env } })
-    children.push(child)
-    return { child, said: await next(child) }
-  }
+  const parts = new Parts()
+  const start = (file, options) => parts.start(join('data-plane', file), options)
   try {
     const { said: hello } = await start('hello.mjs')
     const gateway = (record) => start('gateway.mjs', { argv: [hello], env: { FAASDOCK_RECORD: record } })
@@ -38,8 +32,7 @@ export async function run({ quick }) {
     const measure = async (way, body, time) => {
       const { child, said: port, path } = ways[way]
       const before = await processorTime(child)
-      load.send({ port, path, connections: CONNECTIONS, seconds: time, body })
-      const seen = await next(load)
+      const seen = await ask(load, { port, path, connections: CONNECTIONS, seconds: time, body })
       return { ...seen, processor: ((await processorTime(child)) - before) / seen.calls }
     }
     const results = []
@@ -65,23 +58,10 @@ export async function run({ quick }) {
     }
     return results
   } finally {
-    for (const child of children) child.kill()
+    parts.end()
   }
 }
 
 function processorTime(child) {
-  child.send('processor time')
-  return next(child)
-}
-
-async function next(child) {
-  const over = new AbortController()
-  const [message] = await Promise.race([
-    once(child, 'message', over),
-    once(child, 'exit', over).then(([code]) => {
-      throw new Error(`a part of the benchmark ended with ${code}`)
-    }),
-  ]).finally(() => over.abort())
-  if (message.error !== undefined) throw new Error(message.error)
-  return message
+  return ask(child, 'processor time')
 }
