@@ -177,6 +177,26 @@ test('what cannot take code is replaced, first by one that is given it, then by 
   expect(answering(set)).toEqual(['5'])
 })
 
+test('where what the image has does not start, the code is put in before it does; the next is given in place', async () => {
+  const { host, set } = await makeSet(0)
+  host.ready = ({ id }) => (host.there.get(id) ? Promise.resolve() : Promise.reject(exit(id)))
+  await expect(set.deploy(revision(), 1, never)).rejects.toMatchObject({ code: 'REPLICA_EXITED' })
+  await set.deploy(revision(code('good')), 1, never)
+  await settle()
+  expect([...host.there.values()].map((overlay) => overlay?.hash)).toEqual([code('good').hash])
+  const [only] = answering(set)
+  await set.deploy(revision(code('better')), 1, never)
+  expect(answering(set)).toEqual([only])
+})
+
+test('code that does not start either is told as what it is, and nothing of it stays', async () => {
+  const { host, set } = await makeSet(0)
+  host.startsFail = true
+  await expect(set.deploy(revision(code('bad')), 1, never)).rejects.toMatchObject({ code: 'REPLICA_EXITED' })
+  await settle()
+  expect(host.there.size).toBe(0)
+})
+
 test('the old one answers until its replacement is there, and goes on if that does not start', async () => {
   const { host, set, deploy } = await makeSet(1)
   host.answer = () => ({ type: 'refused', reason: 'no' })

@@ -373,9 +373,11 @@ export class ReplicaSet {
     signal.throwIfAborted()
   }
 
-  async #startOne(group: Group, revision: Revision, signal: AbortSignal): Promise<void> {
+  /** `mustPutIn`: what its image has does not start, so it would never come to the code that it is to run. */
+  async #startOne(group: Group, revision: Revision, signal: AbortSignal, mustPutIn = false): Promise<void> {
     const coded = hasCode(revision) && isNewerThanImage(revision) ? revision : undefined
-    const isPutIn = coded && (coded.code.wanted.way === 'files' || this.#filesOnly === revision.id)
+    const isPutIn =
+      coded && (mustPutIn || coded.code.wanted.way === 'files' || this.#filesOnly === revision.id)
     const overlay = isPutIn
       ? await this.#shelf.overlay(coded.code.wanted, coded.code.inImage, signal)
       : undefined
@@ -393,7 +395,9 @@ export class ReplicaSet {
       }
     } catch (error) {
       this.#discard(group, replica)
-      throw error
+      if (!coded || isPutIn || !isExit(error) || signal.aborted) throw error
+      await this.#startOne(group, revision, signal, true)
+      return
     }
     replica.isReady = true
     replica.readyAt = this.#options.clock.now()
@@ -459,6 +463,10 @@ function exited(ref: FunctionRef, reason: string): FaasError {
     message: `${formatRef(ref)} answered, then ended before it could take over: ${reason}`,
     remedy: 'See its last lines, and `faasdock logs`; it must keep serving.',
   })
+}
+
+function isExit(error: unknown): boolean {
+  return error instanceof FaasError && error.code === 'REPLICA_EXITED'
 }
 
 const NEVER = new AbortController().signal
