@@ -88,6 +88,9 @@ export class DevSession implements Disposable {
       fn.state === 'failing' ? red(fn.state) : green(fn.state),
       [fn.spec.image, dim(this.#view.builtOf(fn.spec))].filter(Boolean).join('  '),
     ])
+    // Nothing answers there yet, so there is no address to call.
+    for (const { ref } of this.#app.functions.undeployed()) rows.push([ref.name, '', red('failing'), ''])
+    rows.sort(([a = ''], [b = '']) => a.localeCompare(b))
     this.#region.print('', ...tableLines(['FUNCTION', 'URL', 'STATE', 'IMAGE'].map(bold), rows), '')
     this.#region.print(`API  ${this.#app.url}   ready in ${seconds.toFixed(1)} s`)
     if (curl) this.#region.print('', `Try  ${bold(curl)}`)
@@ -144,7 +147,8 @@ export class DevSession implements Disposable {
   #statusLine(): string {
     const { dim, green, red } = this.#context.print.colors
     const functions = this.#app.functions.list()
-    const failing = functions.filter(({ state }) => state === 'failing').length
+    const failing =
+      functions.filter(({ state }) => state === 'failing').length + this.#app.functions.undeployed().length
     const answering = functions.filter(({ state }) => state === 'ready' || state === 'idle').length
     return [
       green(`${answering} ready`),

@@ -1,4 +1,4 @@
-import type { FunctionStatus } from '../core/function.ts'
+import type { FunctionRef, FunctionStatus } from '../core/function.ts'
 import type { StackChoice } from '../core/stack.ts'
 import type { Toolbox, ToolboxOptions } from '../core/toolbox.ts'
 import type { StampedEvent } from '../engine/events.ts'
@@ -31,7 +31,11 @@ export interface HostedApp extends AsyncDisposable {
   readonly events: {
     watch(watcher: (event: StampedEvent) => void, since?: number): Disposable
   }
-  readonly functions: { list(namespace?: string): readonly FunctionStatus[] }
+  readonly functions: {
+    list(namespace?: string): readonly FunctionStatus[]
+    /** Functions of the stack that there is nothing of yet, since their source cannot be used. */
+    undeployed(): readonly { readonly ref: FunctionRef }[]
+  }
   /** The loop that builds and deploys the stack; absent without one. */
   readonly dev?: {
     /** Resolves when every function of the stack is ready or has failed for the first time. */

@@ -49,6 +49,12 @@ export interface WireInfo {
   readonly arch?: string
   /** Only while the stack file of its dev loop cannot be used. */
   readonly stack?: { readonly file: string; readonly problem: Problem }
+  /** Functions of its dev loop that there is nothing of yet, and why. */
+  readonly undeployed?: readonly {
+    readonly name: string
+    readonly namespace: string
+    readonly problem: Problem
+  }[]
 }
 
 export interface WireLog {

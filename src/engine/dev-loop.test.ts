@@ -15,6 +15,9 @@ test('the start builds and deploys everything, and resolves when all are ready o
   await project.loop.start()
   expect(project.answer(good.spec)).toBe('id:good-1')
   expect(project.platform.functions.get(bad.spec)).toBeUndefined()
+  expect(project.platform.functions.undeployed()).toMatchObject([
+    { ref: { name: 'bad', namespace: 'openfaas-fn' }, problem: { message: 'broken-1 does not build' } },
+  ])
   expect(project.platform.of('build.failed')).toMatchObject([
     { ref: { name: 'bad' }, problem: { code: 'BUILD_FAILED', message: 'broken-1 does not build' } },
   ])

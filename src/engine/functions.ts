@@ -11,7 +11,7 @@ import type { CodeBook } from './code-book.ts'
 import type { Events } from './events.ts'
 import type { InvocationCounts } from './invocation-counts.ts'
 import { notFound } from './reconciler.ts'
-import type { Problems } from './problems.ts'
+import type { Problems, Undeployed } from './problems.ts'
 import type { Reconciler } from './reconciler.ts'
 import type { Rung } from './rung.ts'
 import { MAX_REPLICAS, minReplicas } from './scale-labels.ts'
@@ -57,6 +57,15 @@ export class Functions {
   /** Sorted by name; one namespace, or all. */
   list(namespace?: string): FunctionStatus[] {
     return this.#parts.registry.functions.list(namespace).map((desired) => this.#status(desired))
+  }
+
+  /** Functions of the stack file that have never been deployed, and why: their source cannot be used. By name. */
+  undeployed(): readonly Undeployed[] {
+    const { registry, problems } = this.#parts
+    return problems
+      .sources()
+      .filter(({ ref }) => !registry.functions.get(ref))
+      .sort((a, b) => formatRef(a.ref).localeCompare(formatRef(b.ref)))
   }
 
   get(ref: FunctionRef): FunctionStatus | undefined {

@@ -1,5 +1,5 @@
 import type { FunctionRef, Problem } from '../core/function.ts'
-import { formatRef } from '../core/function.ts'
+import { formatRef, parseRef } from '../core/function.ts'
 
 /**
  * What can be wrong with a function: its source does not build or load (`build`), what was built does not run (`deploy`),
@@ -11,6 +11,12 @@ export type ProblemKind = 'build' | 'deploy' | 'image'
 export interface StackProblem {
   /** Absolute path. */
   readonly file: string
+  readonly problem: Problem
+}
+
+/** A function of a stack file that there is nothing of yet, since its source cannot be used. */
+export interface Undeployed {
+  readonly ref: FunctionRef
   readonly problem: Problem
 }
 
@@ -34,6 +40,14 @@ export class Problems {
   get(ref: FunctionRef): Problem | undefined {
     const kinds = this.#problems.get(formatRef(ref))
     return kinds?.get('build') ?? kinds?.get('deploy')
+  }
+
+  /** Every function whose source cannot be used, deployed or not. */
+  sources(): readonly Undeployed[] {
+    return [...this.#problems].flatMap(([key, kinds]) => {
+      const problem = kinds.get('build')
+      return problem ? [{ ref: parseRef(key), problem }] : []
+    })
   }
 
   forget(ref: FunctionRef): void {

@@ -5,7 +5,7 @@ import type { Leftover, TemplatePull, Toolbox } from '../../src/core/toolbox.ts'
 import { systemClock } from '../../src/core/clock.ts'
 import type { FunctionSource } from '../../src/core/builder.ts'
 import { FaasError } from '../../src/core/errors.ts'
-import type { FunctionStatus } from '../../src/core/function.ts'
+import type { FunctionRef, FunctionStatus } from '../../src/core/function.ts'
 import { Events } from '../../src/engine/events.ts'
 
 /** Local operations without an engine; what was asked is kept. */
@@ -91,6 +91,7 @@ export function makeFakeToolbox(parts: Partial<Toolbox> = {}): FakeToolbox {
 export interface FakeApp extends HostedApp {
   readonly events: Events
   readonly statuses: FunctionStatus[]
+  readonly undeployed: { ref: FunctionRef }[]
   readonly stopped: boolean[]
   readonly rebuilt: (string | undefined)[]
   settings?: HostSettings
@@ -99,6 +100,7 @@ export interface FakeApp extends HostedApp {
 
 export function makeFakeApp(url: string): FakeApp {
   const statuses: FunctionStatus[] = []
+  const undeployed: { ref: FunctionRef }[] = []
   const stopped: boolean[] = []
   const rebuilt: (string | undefined)[] = []
   let settle = (): void => undefined
@@ -112,9 +114,10 @@ export function makeFakeApp(url: string): FakeApp {
     keepsFunctions: true,
     events: new Events(systemClock),
     statuses,
+    undeployed,
     stopped,
     rebuilt,
-    functions: { list: () => statuses },
+    functions: { list: () => statuses, undeployed: () => undeployed },
     dev: { settled: () => settled, rebuild: (name) => void rebuilt.push(name) },
     settle: () => settle(),
     stop({ removeFunctions }) {

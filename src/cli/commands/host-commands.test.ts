@@ -43,8 +43,10 @@ describe('dev', () => {
       stack: { file: join(folder.path, 'mobile.yml'), filter: 'm-*', substitute: true },
     })
     makeReady(app)
+    app.undeployed.push({ ref: { name: 'broken', namespace: 'openfaas-fn' } })
     app.settle()
     await eventually(() => started.stdout.text.includes('Try  '))
+    expect(started.stdout.text).toMatch(/\nFUNCTION .*\nbroken +failing\nm-search /)
     expect(started.stdout.text).toContain('m-search  built in 2.0 s\n✓ m-search  ready in 400 ms\n')
     expect(started.stdout.text).toMatch(/^m-search +http:.*\/function\/m-search +ready +m:1 +built now$/m)
     expect(started.stdout.text).toContain(`Try  curl '${gateway.url}/function/m-search?q=%E4%B8%AD%E6%96%87'`)

@@ -394,6 +394,32 @@ describe('status', () => {
     expect([json.code, JSON.parse(json.out)]).toMatchObject([6, { gateway: { stack } }])
   })
 
+  test('tells of functions that there is nothing of yet, of the namespace that is asked for, and ends with 6', async () => {
+    await using gateway = await startFakeGateway()
+    gateway.functions.set('m', { name: 'm', image: 'x', replicas: 1, availableReplicas: 1, state: 'ready' })
+    const problem = {
+      code: 'BUILD_FAILED',
+      message: 'npm failed',
+      remedy: 'Fix it.',
+      at: '2026-01-31T09:30:00Z',
+    }
+    const undeployed = [{ name: 'broken', namespace: 'openfaas-fn', problem }]
+    gateway.intercept = ({ url }, response) => {
+      if (url === '/system/info') response.end(JSON.stringify({ undeployed }))
+      return url === '/system/info'
+    }
+    const rooms = roomsOf({ toolbox: makeFakeToolbox() })
+    const { code, out } = await cli(['status', '-g', gateway.url], { rooms })
+    expect(code).toBe(6)
+    expect(out).toMatch(/functions 2\nFUNCTION .*\nbroken +failing, never deployed\nm +http.*ready\n/)
+    expect(out).toContain(
+      'last problem: broken at 2026-01-31T09:30:00Z\nBUILD_FAILED: npm failed\n→ Fix it.\n',
+    )
+    const elsewhere = await cli(['status', '-g', gateway.url, '-n', 'dev'], { rooms })
+    expect(elsewhere.out).not.toContain('broken')
+    expect(elsewhere.code).toBe(0)
+  })
+
   test('without a gateway still shows the engine, and ends with 4', async () => {
     const gateway = await startFakeGateway()
     await gateway[Symbol.asyncDispose]()

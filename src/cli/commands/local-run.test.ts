@@ -39,6 +39,22 @@ test('one function runs on a platform of its own, answers at the root of its own
   await expect(fetch(url)).rejects.toThrow()
 })
 
+test('a function that does not build is not said to answer', async () => {
+  await using gateway = await startFakeGateway()
+  await using folder = await temporaryFolder()
+  await writeFile(join(folder.path, 'stack.yaml'), STACK)
+  const app = makeFakeApp(gateway.url)
+  app.undeployed.push({ ref: { name: 'a', namespace: 'openfaas-fn' } })
+  app.settle()
+  const rooms = roomsOf({ app, toolbox: makeFakeToolbox() })
+  const started = startCli(['local-run', 'a', '-p', '0'], { cwd: folder.path, rooms })
+  const texts = (): string => started.stdout.text + started.stderr.text
+  await eventually(() => /^nothing answers at http.* yet$/m.test(texts()))
+  expect(texts()).not.toContain('a answers at')
+  started.interrupt()
+  expect(await started.exit).toBe(0)
+})
+
 test('a port that is taken is said before anything stays behind', async () => {
   await using folder = await temporaryFolder()
   await writeFile(join(folder.path, 'stack.yaml'), STACK)

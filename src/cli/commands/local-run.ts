@@ -109,6 +109,7 @@ async function run(context: Context, { stack, fn, flags, port, adjust, began }: 
     return await host(context, app, began, () => {
       const { print } = context
       if (print.json) print.record({ type: 'local-run.ready', name: fn.spec.name, url })
+      else if (app.functions.undeployed().length > 0) print.say(`nothing answers at ${url} yet`)
       else print.say(`${print.colors.bold(fn.spec.name)} answers at ${print.colors.bold(url)}`)
       return Promise.resolve()
     })

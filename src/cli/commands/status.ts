@@ -33,7 +33,10 @@ export const status = defineCommand<Flags>({
     if (context.print.json) showJson(context, client, engine, gateway)
     else showText(context, client, engine, gateway)
     if (gateway instanceof FaasError) return exitCodeOf(gateway.code)
-    const isFailing = gateway.info.stack ?? gateway.functions.some((fn) => stateOf(fn) === 'failing')
+    const isFailing =
+      gateway.info.stack !== undefined ||
+      gateway.undeployed.length > 0 ||
+      gateway.functions.some((fn) => stateOf(fn) === 'failing')
     return isFailing ? EXIT.notReady : EXIT.ok
   },
 })
@@ -41,6 +44,8 @@ export const status = defineCommand<Flags>({
 interface GatewayView {
   readonly info: WireInfo
   readonly functions: readonly WireFunction[]
+  /** Of the namespace that is asked for. */
+  readonly undeployed: NonNullable<WireInfo['undeployed']>
 }
 
 async function lookAtEngine(context: Context, address: string | undefined): Promise<EngineDescription> {
@@ -50,7 +55,8 @@ async function lookAtEngine(context: Context, address: string | undefined): Prom
 
 async function lookAtGateway(client: GatewayClient, namespace: string | undefined): Promise<GatewayView> {
   const [info, functions] = await Promise.all([client.info(), client.list(namespace)])
-  return { info, functions }
+  const undeployed = (info.undeployed ?? []).filter((fn) => (namespace ?? fn.namespace) === fn.namespace)
+  return { info, functions, undeployed }
 }
 
 /** A part that cannot be seen is part of the status, not the end of it. */
@@ -100,17 +106,15 @@ function showText(
     for (const line of frameLines(stack.problem)) print.line(`          ${line}`)
     print.line(`          ${cyan(`→ ${stack.problem.remedy}`)}`)
   }
-  print.line(
-    `functions ${gateway.functions.length === 0 ? 'none; deploy some with "faasdock up"' : gateway.functions.length}`,
-  )
-  if (gateway.functions.length === 0) return
-  const rows = gateway.functions.map((fn) => [
-    fn.name,
-    functionUrl(client.url, fn),
-    stateText(fn, print.colors),
-  ])
+  const count = gateway.functions.length + gateway.undeployed.length
+  print.line(`functions ${count === 0 ? 'none; deploy some with "faasdock up"' : count}`)
+  if (count === 0) return
+  const rows = [
+    ...gateway.functions.map((fn) => [fn.name, functionUrl(client.url, fn), stateText(fn, print.colors)]),
+    ...gateway.undeployed.map(({ name }) => [name, '', red('failing, never deployed')]),
+  ].sort(([one = ''], [other = '']) => one.localeCompare(other))
   for (const line of tableLines(['FUNCTION', 'URL', 'STATE'], rows)) print.line(line)
-  const [last, ...others] = gateway.functions
+  const [last, ...others] = [...gateway.functions, ...gateway.undeployed]
     .filter((fn) => fn.problem)
     .sort((a, b) => Date.parse(b.problem?.at ?? '') - Date.parse(a.problem?.at ?? ''))
   if (!last?.problem) return

@@ -3,6 +3,7 @@ import type Router from '@koa/router'
 import { FaasError } from '../../core/errors.ts'
 import type { Provider } from '../../core/provider.ts'
 import type { Events } from '../../engine/events.ts'
+import type { Functions } from '../../engine/functions.ts'
 import type { Problems } from '../../engine/problems.ts'
 import { answerEmpty, answerJson, queryValue } from '../body.ts'
 import type { Metrics } from '../metrics.ts'
@@ -11,6 +12,7 @@ import { logRoutes } from './logs.ts'
 export interface PlatformParts {
   readonly provider: Provider
   readonly events: Events
+  readonly functions: Pick<Functions, 'undeployed'>
   readonly problems: Pick<Problems, 'stack'>
   readonly metrics: Metrics
   readonly version: { readonly release: string; readonly sha: string; readonly message: string }
@@ -21,12 +23,13 @@ const MAX_UNREAD_BYTES = 4 * 2 ** 20
 
 /** What is about the platform and not about one function: info, health, metrics, logs, events. */
 export function platformRoutes(router: Router, parts: PlatformParts, stopping: AbortSignal): void {
-  const { provider, events, problems, metrics, version } = parts
+  const { provider, functions, events, problems, metrics, version } = parts
 
   router.get('/healthz', (ctx) => answerEmpty(ctx, 200))
 
   router.get('/system/info', (ctx) => {
     const { name, version: engine, architecture } = provider.info()
+    const undeployed = functions.undeployed().map(({ ref, problem }) => ({ ...ref, problem }))
     answerJson(ctx, {
       // Not `faasd`: that name switches parts of conformance tests off (contract 1.9).
       provider: {
@@ -37,6 +40,7 @@ export function platformRoutes(router: Router, parts: PlatformParts, stopping: A
       version: { commit_message: version.message, release: version.release, sha: version.sha },
       arch: architecture === 'amd64' ? 'x86_64' : architecture,
       ...(problems.stack && { stack: problems.stack }),
+      ...(undeployed.length > 0 && { undeployed }),
     })
   })
 
