@@ -12,6 +12,8 @@ export interface Queue extends AsyncDisposable {
   readonly maxMessageBytes: number
   /** What follows from a message, its next attempt or its dead letter, tells what became of it besides: so many bytes. */
   readonly maxFollowingBytes: number
+  /** Rises when what was stored is gone, and with it the meaning of positions: they begin anew. */
+  readonly epoch: number
   /**
    * Resolves once the message is durable. The same id twice within the window is one message: `duplicate` then.
    * Waits a few seconds for a queue that is coming up or back. QUEUE_UNAVAILABLE, DISK_FULL.

@@ -349,6 +349,45 @@ test('attempts that were used up before a crash stay used up; the one under way 
   expect(second.calls.book.all('a')[0]).toMatchObject({ state: 'dead', attempts: 4 })
 })
 
+test('an attempt that was put into the queue before a crash stays there while the one before it is made again', async () => {
+  const store = makeMemoryStore()
+  const clock = new FakeClock()
+  const annotations = { 'com.openfaas.retry.attempts': '3' }
+  {
+    // On a clock of its own, which stands still from here on.
+    const first = useCalls({ answer: () => ({ status: 500 }), store, annotations })
+    await first.post('a')
+    const [begun] = [...store.messages.entries()]
+    await settle()
+    expect(first.made).toHaveLength(1)
+    expect(store.messages.size).toBe(1)
+    // Killed here: the first attempt is in the queue still, beside the second, and nothing was written down.
+    if (begun) store.messages.set(begun[0], begun[1])
+  }
+  // As JetStream has them: the older one first.
+  store.messages = new Map([...store.messages].sort(([a], [b]) => a - b))
+  const ends: ((outcome: Outcome) => void)[] = []
+  await using second = useCalls({
+    answer: () => new Promise<Outcome>((resolve) => ends.push(resolve)),
+    store,
+    clock,
+    annotations,
+  })
+  await settle()
+  expect(ends).toHaveLength(1)
+  // The first attempt takes longer than the second one waits.
+  await clock.advance(15_000)
+  expect(ends).toHaveLength(1)
+  ends[0]?.({ status: 500 })
+  await settle()
+  await clock.advance(15_000)
+  expect(ends).toHaveLength(2)
+  ends[1]?.({ status: 200 })
+  await settle()
+  expect(second.state('a')).toBe('succeeded')
+  expect(store.messages.size).toBe(0)
+})
+
 test('a queue that goes away and comes back loses nothing', async () => {
   await using given = useCalls({ answer: () => ({}) })
   const away = new FaasError('QUEUE_UNAVAILABLE', { message: 'away', remedy: 'wait' })

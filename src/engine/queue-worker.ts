@@ -69,7 +69,10 @@ const STOPPED = new Error('the platform stops')
 const HISTORY = 20
 const PROBLEM_LENGTH = 500
 const MAX_INLINE_ANSWER_BYTES = 512 * 1024
-/** After a queue that does not take what has to be written before a message may be let go of. */
+/**
+ * After a queue that does not take what has to be written before a message may be let go of; and of an attempt whose
+ * predecessor is being made.
+ */
 const TRY_AGAIN_MS = 1000
 
 /** Makes queued calls: one delivery, one attempt. What comes of it is durable before the message is let go of. */
@@ -83,7 +86,7 @@ export class QueueWorker {
   /** Messages of each lane that somebody is dealing with, to their last word. */
   readonly #busy = new Map<string, number>()
   /** Up to which position nothing of a lane is begun any more. */
-  readonly #refused = new Map<string, number>()
+  readonly #refused = new Map<string, { readonly upTo: number; readonly epoch: number }>()
   #isStopped = false
 
   constructor(parts: QueueWorkerParts) {
@@ -108,12 +111,13 @@ export class QueueWorker {
 
   /** Begins nothing of a lane up to a position any more. False when something of it is under way, and goes on. */
   refuse(lane: string, upTo: number): boolean {
-    this.#refused.set(lane, upTo)
+    this.#refused.set(lane, { upTo, epoch: this.#parts.queue.epoch })
     return (this.#busy.get(lane) ?? 0) === 0
   }
 
   isRefused(lane: string, position: number): boolean {
-    return position <= (this.#refused.get(lane) ?? 0)
+    const refused = this.#refused.get(lane)
+    return refused?.epoch === this.#parts.queue.epoch && position <= refused.upTo
   }
 
   /** Gives up what is under way; its messages are delivered again to whoever comes next. */
@@ -130,8 +134,9 @@ export class QueueWorker {
       return
     }
     const known = this.#fateOf(call, delivery)
-    if (known === 'over') {
-      delivery.ack()
+    if (known !== 'open') {
+      if (known === 'over') delivery.ack()
+      else this.#putBack(call, delivery)
       return
     }
     const lane = laneOf(call.ref)
@@ -154,16 +159,24 @@ export class QueueWorker {
   }
 
   /** Whether there is anything left to do: a message may outlive what it asked for, by a crash or a cancellation. */
-  #fateOf(call: QueuedCall, delivery: Delivery): 'over' | 'open' {
+  #fateOf(call: QueuedCall, delivery: Delivery): 'over' | 'open' | 'later' {
     const { book } = this.#parts
-    // Another delivery of the same call is under way: one of them was put there by a retry that was not heard of.
-    if (this.#running.has(callKeyAt(call)) || book.isCancelled(call)) return 'over'
+    if (book.isCancelled(call)) return 'over'
+    // Another delivery of the same call is under way: one of them was put there by a retry that was not heard of. The
+    // attempt after the one that is made once more must stay: to JetStream a second message for it is a duplicate.
+    const running = this.#running.get(callKeyAt(call))
+    if (running) return call.attempts > running.attempts ? 'later' : 'over'
     if (this.#refused.size > 0 && this.isRefused(laneOf(call.ref), delivery.position)) return 'over'
     if (!delivery.mayHaveRun) return 'open'
     const record = book.get(call)
     // What was taken for lost and comes after all is made.
     if (record?.queuedAt !== call.queuedAt || record.problem === LOST) return 'open'
     return hasEnded(record.state) || record.attempts > call.attempts ? 'over' : 'open'
+  }
+
+  #putBack(call: QueuedCall, delivery: Delivery): void {
+    delivery.release(TRY_AGAIN_MS)
+    this.#parts.wake(laneOf(call.ref))
   }
 
   #begin(call: QueuedCall, delivery: Delivery, now: number): CallRecord {
@@ -199,7 +212,7 @@ export class QueueWorker {
       maxBytes: maxAnswerBytes,
     })
     const abort = this.#free.pop() ?? new AbortController()
-    const running = { ref: call.ref, abort }
+    const running = { ref: call.ref, attempts: call.attempts, abort }
     this.#running.set(key, running)
     this.#limits.begin(running)
     try {
@@ -371,6 +384,8 @@ export class QueueWorker {
 
 interface Running {
   readonly ref: FunctionRef
+  /** That had ended when this one began. */
+  readonly attempts: number
   readonly abort: AbortController
 }
 

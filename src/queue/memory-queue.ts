@@ -36,6 +36,7 @@ export function makeMemoryStore(): MemoryStore {
 /** The queue without a server: what makes everything above it testable in milliseconds. It forgets no id. */
 export class MemoryQueue implements Queue {
   problem: FaasError | undefined
+  epoch = 0
   readonly maxMessageBytes = 2 ** 20
   readonly maxFollowingBytes = 2 ** 20 + 64 * 1024
   readonly bodies: BodyStore

@@ -60,6 +60,7 @@ type PullEnd = 'full' | 'empty' | 'gone' | 'lost'
 
 interface Ready {
   readonly delivery: Delivery
+  readonly mine: Held
   readonly bytes: number
 }
 
@@ -104,6 +105,12 @@ export class NatsLane {
     // What waits for its time is delivered, and put back, once more.
     this.#due.clear()
     this.#pull?.end('lost')
+  }
+
+  /** What was stored is gone: positions begin anew. What was taken ahead is all that there is left of it, and is handed out. */
+  onEmptied(): void {
+    this.#published = 0
+    this.#delivered = 0
   }
 
   /** Messages up to a position are gone from the queue: what of them was taken ahead is nobody's any more. */
@@ -180,8 +187,8 @@ export class NatsLane {
   /** What is not ours any more, because it was removed from the queue, is not handed out. */
   dropRemoved(): void {
     const { held, ahead } = this.#around
-    this.#ready = this.#ready.filter(({ delivery, bytes }) => {
-      const isOurs = held.has(delivery.position)
+    this.#ready = this.#ready.filter(({ delivery, mine, bytes }) => {
+      const isOurs = held.get(delivery.position) === mine
       if (!isOurs) ahead.bytes -= bytes
       return isOurs
     })
@@ -245,18 +252,17 @@ export class NatsLane {
       this.#pull?.end(code === 404 || code === 408 || isTooLarge ? 'empty' : 'gone')
       return
     }
-    const delivery = this.#delivery(message)
-    if (delivery) {
-      const bytes = message.data.length
-      this.#around.ahead.bytes += bytes
-      this.#ready.push({ delivery, bytes })
+    const ready = this.#open(message)
+    if (ready) {
+      this.#around.ahead.bytes += ready.bytes
+      this.#ready.push(ready)
     }
     const pull = this.#pull
     if (pull && ++pull.came >= pull.wanted) pull.end('full')
   }
 
   /** Undefined for what is not to be handed out: ours already, done already, or not due. */
-  #delivery(message: Msg): Delivery | undefined {
+  #open(message: Msg): Ready | undefined {
     const { held, done, tell, oldPosition } = this.#around
     const reply = message.reply ?? ''
     const { position, times } = parseReply(reply)
@@ -277,26 +283,25 @@ export class NatsLane {
       return undefined
     }
     this.#due.delete(position)
-    held.set(position, { reply, extendedAt: now })
-    return {
+    const mine: Held = { reply, extendedAt: now }
+    held.set(position, mine)
+    // A store that was emptied gives the position to another message.
+    const letGo = (): boolean => held.get(position) === mine && held.delete(position)
+    const delivery: Delivery = {
       position,
       head,
       body,
       mayHaveRun: times > 1 || position <= oldPosition(),
       ack: () => {
-        const mine = held.get(position)
-        if (!mine) return
-        held.delete(position)
+        if (!letGo()) return
         done.add(position)
         tell(mine.reply, ACK)
       },
       release: (ms) => {
-        const mine = held.get(position)
-        if (!mine) return
-        held.delete(position)
-        this.#putBack(position, mine.reply, ms)
+        if (letGo()) this.#putBack(position, mine.reply, ms)
       },
     }
+    return { delivery, mine, bytes: message.data.length }
   }
 
   #putBack(position: number, reply: string, ms: number): void {

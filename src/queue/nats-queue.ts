@@ -63,6 +63,10 @@ export class NatsQueue implements Queue {
   readonly #beat: NodeJS.Timeout
   readonly #told: (readonly [string, string])[] = []
   #oldPosition = 0
+  /** When the stream was made, as its server tells it, and the highest position that was seen in it. */
+  #madeAt: string | undefined
+  #highest = 0
+  #epoch = 0
   #distrustedAt = 0
 
   constructor(options: NatsQueueOptions) {
@@ -111,6 +115,10 @@ export class NatsQueue implements Queue {
     return this.#link.connection ? undefined : this.#link.problem
   }
 
+  get epoch(): number {
+    return this.#epoch
+  }
+
   get maxMessageBytes(): number {
     const limit = this.#limit
     const growth = Math.min(GROWTH_BYTES, Math.floor(limit / 4))
@@ -128,7 +136,10 @@ export class NatsQueue implements Queue {
       id,
       payload,
     })
-    if (!published.duplicate) this.#lane(lane).onPublished(published.position)
+    if (!published.duplicate) {
+      this.#lane(lane).onPublished(published.position)
+      if (published.position > this.#highest) this.#highest = published.position
+    }
     return published
   }
 
@@ -236,7 +247,9 @@ export class NatsQueue implements Queue {
       const names: string[] = []
       for await (const { name } of consumers.list(this.#stream)) names.push(name)
       await Promise.all(names.map((name) => consumers.delete(this.#stream, name)))
-      this.#oldPosition = (await streams.info(this.#stream)).state.last_seq
+      const { created, state } = await streams.info(this.#stream)
+      this.#oldPosition = state.last_seq
+      this.#recognize(created, state.last_seq)
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error)
       if (/jetstream|no responders|timeout/i.test(reason)) this.#distrust(reason)
@@ -244,6 +257,20 @@ export class NatsQueue implements Queue {
     }
     this.#consumers.clear()
     this.#publisher.attach(connection)
+  }
+
+  /** A server without a volume comes back empty, one whose disk broke with less: what is told by positions is forgotten then. */
+  #recognize(madeAt: string, lastPosition: number): void {
+    const isSame = madeAt === (this.#madeAt ?? madeAt)
+    const isWhole = isSame && lastPosition >= this.#highest
+    this.#madeAt = madeAt
+    this.#highest = lastPosition
+    if (isWhole) return
+    this.#epoch++
+    this.#around.done.clear()
+    for (const position of this.#held.keys())
+      if (!isSame || position > lastPosition) this.#held.delete(position)
+    for (const lane of this.#lanes.values()) lane.onEmptied()
   }
 
   #detach(): void {

@@ -18,6 +18,11 @@ export class Recent {
     this.#newer = new Set()
   }
 
+  clear(): void {
+    this.#newer.clear()
+    this.#older.clear()
+  }
+
   has(number: number): boolean {
     return this.#newer.has(number) || this.#older.has(number)
   }

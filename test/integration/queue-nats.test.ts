@@ -506,6 +506,51 @@ test('a server of somebody else is used by its address; without JetStream it say
   full.stop()
 })
 
+test('a store that is emptied while it is in use takes no new message for an old one', async () => {
+  await using folder = await makeFolder()
+  const store = join(folder.path, 'nats')
+  const start = (): NatsSource => natsServer({ folder: store, program, log: silentLog })
+  let server = start()
+  const source: NatsSource = {
+    description: 'a server without a volume',
+    address: (signal) => server.address(signal),
+    explain: (error) => server.explain(error),
+    distrust: () => undefined,
+    shortage: () => undefined,
+    [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
+  }
+  await using queue = new NatsQueue({ source, instance: 'emptied', dedupeMs: 60_000, log: silentLog })
+  const lane = 'call.test.fn'
+  const publish = (id: string) => queue.publish({ lane, id, head: id, body: new Uint8Array(0) })
+  const take = async (count: number): Promise<Delivery[]> => {
+    const taken: Delivery[] = []
+    await until(async () => {
+      taken.push(...(await queue.take(lane, count - taken.length)).deliveries)
+      return taken.length === count
+    })
+    return taken
+  }
+  for (const id of ['a', 'b', 'c', 'd']) await publish(id)
+  const [first, second, third, under] = await take(4)
+  for (const delivery of [first, second, third]) delivery?.ack()
+  await until(async () => ((await queue.depths()).get(lane) ?? 0) === 1)
+  const { epoch } = queue
+
+  await server[Symbol.asyncDispose]()
+  rmSync(store, { recursive: true })
+  server = start()
+  // Their positions are those of messages that were dealt with, or are just now.
+  for (const id of ['e', 'f', 'g', 'h']) await publish(id)
+  expect(queue.epoch).toBeGreaterThan(epoch)
+  const taken = await take(4)
+  expect(taken.map(({ head }) => head)).toEqual(['e', 'f', 'g', 'h'])
+  under?.ack()
+  under?.release(0)
+  expect((await queue.depths()).get(lane)).toBe(4)
+  for (const delivery of taken) delivery.ack()
+  await until(async () => ((await queue.depths()).get(lane) ?? 0) === 0)
+})
+
 test.each(['http://127.0.0.1', 'nats://', '::::'])('%j is no address of a NATS server', (text) => {
   expect(() => externalSource(text)).toThrow(/accepted is nats:\/\/HOST:PORT/)
 })
