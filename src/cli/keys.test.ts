@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises'
 import { expect, test } from 'vitest'
 import { KEY_HELP, pickLine, pressKey } from './keys.ts'
 
@@ -33,6 +34,11 @@ test('Ctrl-C ends the program even while a question is open', () => {
 
 test('the question names the key of every function', () => {
   expect(pickLine('rebuild', NAMES)).toContain('1 m-notice  2 m-search  3 pinyin')
+})
+
+test('every key of the help is in the manual', async () => {
+  const manual = await readFile(new URL('../../docs/cli.md', import.meta.url), 'utf8')
+  for (const [key] of KEY_HELP) expect(manual).toContain(`\n| \`${key}\` | `)
 })
 
 test('every key of the help does something', () => {
