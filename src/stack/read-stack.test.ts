@@ -602,6 +602,8 @@ describe('the file', () => {
     const error = await failure(findStackFile(await project({ 'mobile.yml': '' })))
     expect(error.code).toBe('BAD_USAGE')
     expect(error.remedy).toContain('"-f mobile.yml"')
+    const files = { 'env.yml': 'environment:\n  A: b\n', 'mobile.yml': IMAGE_ONLY }
+    expect((await failure(findStackFile(await project(files)))).remedy).toContain('"-f mobile.yml"')
   })
 
   test('that is missing or a folder is told, with the one that was meant', async () => {

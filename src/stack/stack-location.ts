@@ -15,6 +15,9 @@ export interface StackBytes {
 /** Longest wait for a stack file behind an address. */
 const FETCH_TIMEOUT_MS = 30_000
 
+/** A folder may be full of manifests. */
+const LOOKED_INTO = 20
+
 /** What a stack file is called that nobody names, the likeliest first. */
 export const STACK_FILES = ['stack.yaml', 'stack.yml'] as const
 
@@ -26,13 +29,23 @@ export async function findStackFile(cwd: string): Promise<string> {
     if (found?.isFile()) return file
   }
   const others = (await readdir(cwd).catch(() => [])).filter((name) => /\.ya?ml$/.test(name)).sort()
+  const other = await likeliest(cwd, others)
   throw new FaasError('BAD_USAGE', {
     message: `there is no stack.yaml and no stack.yml in ${cwd}`,
     remedy:
-      others[0] === undefined
+      other === undefined
         ? 'Make a function and its stack file with "faasdock new NAME --lang node22", name a stack file with -f, or go to the folder that has one.'
-        : `Name the stack file with -f, e.g. "-f ${others[0]}", or go to the folder that has one.`,
+        : `Name the stack file with -f, e.g. "-f ${other}", or go to the folder that has one.`,
   })
+}
+
+/** Among other files of YAML, the one that has functions. */
+async function likeliest(folder: string, names: readonly string[]): Promise<string | undefined> {
+  for (const name of names.slice(0, LOOKED_INTO)) {
+    const text = await readFile(join(folder, name), 'utf8').catch(() => '')
+    if (/^functions:/m.test(text)) return name
+  }
+  return names[0]
 }
 
 /** Reads a stack file from the disk, or from an http(s) address. Throws FILE_NOT_READABLE. */
