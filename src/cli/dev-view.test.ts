@@ -117,6 +117,14 @@ test('a fix that only undoes a mistake is said too', () => {
   expect(view.warnings()).toEqual([])
 })
 
+test('code that was saved while a function slept, and does not load when it wakes, is told as such', () => {
+  const { see } = makeView()
+  const told = { ...problem, code: 'CODE_NOT_LOADED' }
+  expect(see({ type: 'function.failed', ref, revision: 'r', serving: 'r', problem: told })[0]).toBe(
+    '✗ m-search  does not load; the older code answers',
+  )
+})
+
 test('code that does not load is shown with its place and the lines around it', () => {
   const { see, saved, view } = makeView()
   const frame = '  1 | module.exports = () => {\n> 2 |   retrun 1\n    |          ^'

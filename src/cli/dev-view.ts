@@ -71,7 +71,7 @@ export class DevView {
       case 'function.ready':
         return this.#ready(event, at)
       case 'function.failed':
-        return this.#failed(event.ref, 'deploy', 'did not start', event)
+        return this.#failed(event.ref, 'deploy', deployFailedText(event.problem), event)
       case 'function.failed-again':
         return this.#failedAgain(event.ref, event.tries)
       case 'function.removed':
@@ -261,6 +261,11 @@ function problemLines(head: string, problem: Problem): DevLine[] {
 function failedText({ code }: Problem): string {
   if (code === 'CODE_NOT_LOADED') return 'does not load'
   return code === 'BUILD_FAILED' ? 'build failed' : 'cannot be deployed'
+}
+
+/** Code that was saved while a function slept is loaded when it starts. */
+function deployFailedText({ code }: Problem): string {
+  return code === 'CODE_NOT_LOADED' ? 'does not load' : 'did not start'
 }
 
 function firstLine(text: string): string {

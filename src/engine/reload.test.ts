@@ -246,6 +246,38 @@ test('code that does not load: the code before it answers, marked, and it is sho
   expect(project.platform.functions.get(fn.spec)).toMatchObject({ state: 'ready' })
 })
 
+test('code that does not load is not taken for what answers when replicas of the code before come and go', async () => {
+  await using project = await startProject()
+  const { functions, clock } = project.platform
+  await project.save(HANDLER, 'f1/a=bad')
+  await soon(() => project.platform.of('code.failed').length === 1)
+  await functions.scale(fn.spec, 2).settled
+  expect(standing(project)).toBe('failing')
+  project.provider.running.clear()
+  await project.platform.crash(fn.spec)
+  await clock.advance(1)
+  await soon(() => project.provider.running.get('fn') === 'a=1')
+  expect(standing(project)).toBe('failing')
+  // Saved again, it is as bad as before.
+  await project.save(HANDLER)
+  await rest(project)
+  expect(project.platform.of('source.mended')).toEqual([])
+  expect(project.builds).toEqual(['f1/a=1'])
+  expect(standing(project)).toBe('failing')
+  expect(functions.get(fn.spec)).toMatchObject({ state: 'failing' })
+})
+
+test('a save that does not build stays one when a replica of the code before is replaced', async () => {
+  await using project = await startProject()
+  const told = ready(project).length
+  await project.save(HANDLER, 'broken/a=2')
+  await soon(() => project.platform.of('build.failed').length === 1)
+  await project.platform.crash(fn.spec)
+  await project.platform.clock.advance(1)
+  await soon(() => ready(project).length > told)
+  expect(standing(project)).toBe('failing')
+})
+
 test('a mistake that is undone is mended, without anything being deployed', async () => {
   await using project = await startProject()
   await project.save(HANDLER, 'f1/a=bad')
@@ -454,4 +486,55 @@ test('a save of a function that is scaled to zero is for its next call', async (
   expect(project.platform.of('function.ready').at(-1)).toMatchObject({ by: 'swap', replicas: 0 })
   ;(await project.platform.router.route(fn.spec, new AbortController().signal))[Symbol.dispose]()
   expect(project.provider.running.get('fn')).toBe('a=2')
+})
+
+test('code that was saved while a function slept, and does not load at its next call, is a bad save', async () => {
+  await using project = await startProject()
+  const { functions, router, registry, clock } = project.platform
+  await functions.scale(fn.spec, 0).settled
+  await project.save(HANDLER, 'f1/a=bad')
+  await rest(project)
+  await soon(() => project.platform.of('image.done').length === 1)
+  // An image of code that never answered is not what should start when it does not load.
+  expect(registry.functions.get(fn.spec)?.revision.imageId).toBe('id:f1/a=1')
+  ;(await router.route(fn.spec, new AbortController().signal))[Symbol.dispose]()
+  expect(project.provider.running.get('fn')).toBe('a=1')
+  expect(standing(project)).toBe('failing')
+  await clock.advance(120_000)
+  expect(standing(project)).toBe('failing')
+  expect(functions.get(fn.spec)).toMatchObject({
+    state: 'failing',
+    availableReplicas: 1,
+    problem: { code: 'CODE_NOT_LOADED' },
+  })
+  await project.save(HANDLER, 'f1/a=3')
+  await soon(() => standing(project) === undefined)
+  expect(project.provider.running.get('fn')).toBe('a=3')
+  expect(functions.get(fn.spec)).toMatchObject({ state: 'ready' })
+})
+
+test('the image of what was saved while a function slept is its own once it has answered', async () => {
+  await using project = await startProject()
+  const { functions, router, registry } = project.platform
+  await functions.scale(fn.spec, 0).settled
+  await project.save(HANDLER, 'f1/a=2')
+  await rest(project)
+  await soon(() => project.builds.includes('f1/a=2'))
+  ;(await router.route(fn.spec, new AbortController().signal))[Symbol.dispose]()
+  await rest(project)
+  await soon(() => registry.functions.get(fn.spec)?.revision.imageId === 'id:f1/a=2')
+  expect(project.provider.running.get('fn')).toBe('a=2')
+})
+
+test('an image that does not start at the next call of a function that slept is told at every answer', async () => {
+  await using project = await startProject()
+  const { functions, router } = project.platform
+  await functions.scale(fn.spec, 0).settled
+  await project.save(HANDLER, 'dying/a=1')
+  await soon(() => standing(project) === undefined)
+  ;(await router.route(fn.spec, new AbortController().signal))[Symbol.dispose]()
+  expect(standing(project)).toBe('failing')
+  await project.save(HANDLER, 'f1/a=1')
+  await soon(() => standing(project) === undefined)
+  expect(functions.get(fn.spec)).toMatchObject({ state: 'ready' })
 })

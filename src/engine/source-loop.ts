@@ -106,13 +106,11 @@ export class SourceLoop implements AsyncDisposable {
     this.#parts = parts
     this.#options = options
     this.#loop = new FunctionLoop(parts.clock, false, (signal) => this.#turn(signal))
-    // What did not get ready may do so at a later try, without anybody's doing.
     this.#watch = parts.events.watch((event) => {
-      if (event.type !== 'function.ready' || event.revision !== this.#given?.revision) return
-      this.#isReadyTold = true
-      this.#live = this.#given
-      this.#hasFailed = false
-      this.#settle()
+      if (event.type !== 'function.ready' && event.type !== 'function.failed') return
+      if (event.revision !== this.#given?.revision) return
+      if (event.type === 'function.ready') this.#onReady(this.#given, event.replicas)
+      else this.#onFailed(this.#given, event)
     })
   }
 
@@ -174,6 +172,42 @@ export class SourceLoop implements AsyncDisposable {
     this.#settle()
   }
 
+  /** What did not get ready may do so at a later try, and what slept at a call, without anybody's doing. */
+  #onReady(given: Live, replicas: number): void {
+    // Of the same revision the code before this one may be what came up.
+    if (!this.#isWanted(given)) return
+    this.#isReadyTold = true
+    if (this.#live !== given) {
+      this.#live = given
+      this.#hasFailed = false
+      this.#settle()
+    }
+    const isAtRest = this.#pending === 0 && !this.#quiet && !this.#hasFailed
+    if (isAtRest && replicas > 0 && given.content !== this.#image?.content) this.#imageFollows()
+  }
+
+  /** What was taken for its next call, or answered before, does not start: it is as if it had just been saved. */
+  #onFailed(
+    given: Live,
+    { serving, problem }: { readonly serving?: string; readonly problem: Problem },
+  ): void {
+    // A turn on its way tells by itself.
+    if (this.#live !== given || this.#pending > 0) return
+    const isWanted = this.#isWanted(given)
+    // Some of its replicas do not start: what answers is what is saved.
+    if (isWanted && serving === given.revision) return
+    this.#live = undefined
+    this.#hasFailed = true
+    // The code before goes on for good: no later try will tell that anything is wrong.
+    if (!isWanted) this.#parts.problems.set(this.ref, 'build', problem)
+    this.#settle()
+  }
+
+  /** Whether replicas of its revision are to run it, not the code before. */
+  #isWanted({ revision, code }: Live): boolean {
+    return this.#parts.codes.get(this.ref, revision)?.wanted.hash === code?.hash
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#quiet?.[Symbol.dispose]()
     this.#watch[Symbol.dispose]()
@@ -205,6 +239,7 @@ export class SourceLoop implements AsyncDisposable {
       looked = fn.source && (await this.#look(fn.source, signal))
       const wanted = JSON.stringify(fn)
       if (!this.#isForced && before && before.content === looked?.content && before.wanted === wanted) {
+        this.#given = before
         // What a turn before this one began is undone: nothing else would tell that it is over.
         this.#end(fn, this.#isUnderWay)
         return
@@ -456,7 +491,7 @@ export class SourceLoop implements AsyncDisposable {
   }
 
   async #buildBehind(signal: AbortSignal): Promise<void> {
-    const { builder, functions, events, problems, clock } = this.#parts
+    const { builder, functions, provider, events, problems, clock } = this.#parts
     const { ref } = this
     const live = this.#live
     const { source } = this.#fn
@@ -478,17 +513,21 @@ export class SourceLoop implements AsyncDisposable {
       if (built.content !== result.contentHash || built.code?.hash !== live.code?.hash || this.#live !== live)
         return
       const code = built.code && { wanted: built.code, inImage: result.codeHash ?? built.code.hash }
-      if (!functions.imaged(ref, live.revision, result.imageId, code)) return
-      this.#live = { ...live, content: built.content, code: built.code }
-      this.#given = this.#live
-      this.#image = {
-        imageId: result.imageId,
-        content: built.content,
-        frame: built.frame,
-        madeOf: JSON.stringify(source),
-        ...(built.code && { code: built.code }),
+      const actual = provider.actual(ref)
+      // Code that has not answered may not load: then the image before must be what starts. It is its own at `#onReady`.
+      if (actual?.available && actual.revision === live.revision) {
+        if (!functions.imaged(ref, live.revision, result.imageId, code)) return
+        this.#live = { ...live, content: built.content, code: built.code }
+        this.#given = this.#live
+        this.#image = {
+          imageId: result.imageId,
+          content: built.content,
+          frame: built.frame,
+          madeOf: JSON.stringify(source),
+          ...(built.code && { code: built.code }),
+        }
+        this.#contents = new Map()
       }
-      this.#contents = new Map()
       problems.clear(ref, 'image')
       const seconds = (clock.now() - startedAt) / 1000
       events.emit({ type: 'image.done', ref, image: result.image, cached: result.cached, seconds })

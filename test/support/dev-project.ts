@@ -112,7 +112,8 @@ class CodedProvider extends MemoryProvider {
     const { code, ...plain } = revision
     const { name } = revision.spec
     if (code) this.asked.push(`${revision.id}: ${code.wanted.hash} over ${code.inImage}`)
-    const isNew = code !== undefined && this.running.get(name) !== code.wanted.hash
+    // Nothing loads where nothing runs.
+    const isNew = replicas > 0 && code !== undefined && this.running.get(name) !== code.wanted.hash
     if (isNew && code.wanted.hash !== code.inImage)
       for (const file of code.wanted.files.values()) await file.read(signal)
     if (isNew && code.wanted.hash.includes('stuck'))
@@ -126,7 +127,7 @@ class CodedProvider extends MemoryProvider {
         place: { file: `/project/${name}/${code.wanted.hash}`, line: 1, column: 2 },
       })
     await super.deploy(plain, replicas, signal)
-    this.running.set(name, code?.wanted.hash ?? revision.imageId ?? '')
+    if (replicas > 0) this.running.set(name, code?.wanted.hash ?? revision.imageId ?? '')
   }
 }
 
