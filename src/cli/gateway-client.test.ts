@@ -48,6 +48,7 @@ test('what faasdock’s gateway refuses comes with its own code, words and remed
 
 test('the namespace is sent where it was given and nowhere else', async () => {
   await using gateway = await startFakeGateway()
+  gateway.functions.set('echo', { name: 'echo' })
   const client = clientOf(gateway.url)
   await client.list()
   await client.list('dev')
@@ -80,6 +81,29 @@ test('unknown functions and secrets have codes of their own', async () => {
     code: 'SECRET_EXISTS',
   })
   expect(gateway.secrets.get('key')).toEqual(Buffer.from([0, 255]))
+})
+
+test('of an unknown function it is said what was meant, or why there is nothing of it yet', async () => {
+  await using gateway = await startFakeGateway()
+  gateway.functions.set('hello', { name: 'hello' })
+  const client = clientOf(gateway.url)
+  const meant = { remedy: 'Did you mean hello? See what is deployed with "faasdock list".' }
+  await expect(client.get('helo')).rejects.toMatchObject(meant)
+  await expect(client.scale('helo', 1)).rejects.toMatchObject(meant)
+  const problem = { code: 'BUILD_FAILED', message: 'npm failed\nat line 3', remedy: 'Fix it.', at: '' }
+  gateway.intercept = ({ url }, response) => {
+    if (url !== '/system/info') return false
+    response.end(JSON.stringify({ undeployed: [{ name: 'broken', namespace: 'openfaas-fn', problem }] }))
+    return true
+  }
+  await expect(client.get('broken')).rejects.toMatchObject({
+    code: 'FUNCTION_NOT_FOUND',
+    message: `function "broken" has never been deployed at ${gateway.url}: BUILD_FAILED: npm failed`,
+    remedy: 'Fix it.',
+  })
+  await expect(client.get('broken', 'dev')).rejects.toMatchObject({
+    message: expect.stringContaining('no function "broken" in namespace dev') as string,
+  })
 })
 
 test('credentials of the address become basic auth and are not shown again', async () => {

@@ -1,12 +1,14 @@
 import { FaasError } from '../core/errors.ts'
 import { DEFAULT_NAMESPACE, formatRef } from '../core/function.ts'
 import type { FunctionRef } from '../core/function.ts'
+import { nearest } from '../core/nearest.ts'
 import type { StampedEvent } from '../engine/events.ts'
 import { GatewayConnection } from './gateway-connection.ts'
 import type { GatewayOptions } from './gateway-connection.ts'
 import { readText } from './http.ts'
 import type { HttpAnswer } from './http.ts'
 import { readJsonLines } from './json-lines.ts'
+import { problemText } from './problem-text.ts'
 import type { WireDeployment, WireFunction, WireInfo, WireLog, WireNamespace } from './wire.ts'
 
 /** Asks faasdock's gateway for states and problems too; others ignore it (contract 1.1). */
@@ -79,7 +81,7 @@ export class GatewayClient {
     const query = { namespace, usage: usage ? '1' : undefined, ...VERBOSE }
     const path = `/system/function/${encodeURIComponent(name)}`
     const answer = await this.#connection.ask('GET', path, { query })
-    if (answer.status === 404) throw await this.#functionNotFound(answer, name, namespace)
+    if (answer.status === 404) throw await this.#unknownFunction(answer, name, namespace)
     return (await this.#connection.json(answer, isObject)) as WireFunction
   }
 
@@ -114,7 +116,7 @@ export class GatewayClient {
     const path = `/system/scale-function/${encodeURIComponent(name)}`
     const json = { serviceName: name, replicas, namespace }
     const answer = await this.#connection.ask('POST', path, { json, query: { namespace } })
-    if (answer.status === 404) throw await this.#functionNotFound(answer, name, namespace)
+    if (answer.status === 404) throw await this.#unknownFunction(answer, name, namespace)
     await this.#connection.done(answer)
   }
 
@@ -193,7 +195,7 @@ export class GatewayClient {
       },
       ...(signal && { signal }),
     })
-    if (answer.status === 404) throw await this.#functionNotFound(answer, request.name, request.namespace)
+    if (answer.status === 404) throw await this.#unknownFunction(answer, request.name, request.namespace)
     await this.#connection.accept(answer)
     yield* readJsonLines(answer.body) as AsyncGenerator<WireLog>
   }
@@ -320,12 +322,41 @@ export class GatewayClient {
     await this.#connection.done(answer)
   }
 
-  async #functionNotFound(answer: HttpAnswer, name: string, namespace?: string): Promise<FaasError> {
+  async #functionNotFound(
+    answer: HttpAnswer,
+    name: string,
+    namespace?: string,
+    meant = '',
+  ): Promise<FaasError> {
     await readText(answer)
     return new FaasError('FUNCTION_NOT_FOUND', {
       message: `no function ${JSON.stringify(name)} ${namespace ? `in namespace ${namespace} ` : ''}at ${this.url}`,
-      remedy: `See what is deployed with "faasdock list${namespace ? ` -n ${namespace}` : ''}".`,
+      remedy: `${meant}See what is deployed with "faasdock list${namespace ? ` -n ${namespace}` : ''}".`,
     })
+  }
+
+  /** The same, for somebody who looks for it: with what was meant, or why there is nothing of it yet. */
+  async #unknownFunction(answer: HttpAnswer, name: string, namespace?: string): Promise<FaasError> {
+    // What cannot be had of these is left out.
+    const [deployed, undeployed] = await Promise.all([
+      this.list(namespace).catch((): WireFunction[] => []),
+      this.info().then(
+        (info) => info.undeployed ?? [],
+        () => [],
+      ),
+    ])
+    const broken = undeployed.find((fn) => fn.name === name && (namespace ?? fn.namespace) === fn.namespace)
+    if (broken) {
+      await readText(answer)
+      const [why = ''] = problemText(broken.problem).split('\n', 1)
+      return new FaasError('FUNCTION_NOT_FOUND', {
+        message: `function ${JSON.stringify(name)} has never been deployed at ${this.url}: ${why}`,
+        remedy: broken.problem.remedy,
+      })
+    }
+    const names = deployed.map((fn) => fn.name)
+    const near = nearest(name, names).join(', ')
+    return this.#functionNotFound(answer, name, namespace, near === '' ? '' : `Did you mean ${near}? `)
   }
 
   async #namespaceExists(answer: HttpAnswer, name: string): Promise<FaasError> {

@@ -396,6 +396,7 @@ describe('which gateway is asked', () => {
 
   test('a stack file goes before OPENFAAS_URL, and its namespaces are meant', async () => {
     await using gateway = await startFakeGateway()
+    gateway.functions.set('a', { name: 'a', image: 'a:1' })
     await using folder = await temporaryFolder()
     await writeFile(join(folder.path, 'stack.yaml'), stack(gateway.url))
     const setting = { cwd: folder.path, env: { OPENFAAS_URL: 'http://127.0.0.1:9' } }
@@ -405,9 +406,10 @@ describe('which gateway is asked', () => {
     expect(gateway.seen.map(({ line }) => line)).toEqual([
       'GET /function/a.dev',
       'GET /system/function/a?namespace=dev&usage=1&verbose=1',
+      'GET /system/functions?namespace=dev&verbose=1',
       'DELETE /system/functions',
     ])
-    expect(JSON.parse(gateway.seen[2]?.body.toString() ?? '')).toEqual({
+    expect(JSON.parse(gateway.seen[3]?.body.toString() ?? '')).toEqual({
       functionName: 'a',
       namespace: 'dev',
     })
