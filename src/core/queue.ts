@@ -56,6 +56,8 @@ export interface Published {
   /** Where the message stands in the queue: rises from message to message, over all lanes. */
   readonly position: number
   readonly duplicate: boolean
+  /** Of a duplicate: perhaps of this very message, which was sent before without an answer being heard. */
+  readonly mayBeOwn?: boolean
 }
 
 export interface Taken {

@@ -7,7 +7,7 @@ import type { FunctionRef } from '../core/function.ts'
 import { formatRef, parseRef } from '../core/function.ts'
 import type { Log } from '../core/log.ts'
 import type { Provider } from '../core/provider.ts'
-import type { DeadLetter, Queue } from '../core/queue.ts'
+import type { DeadLetter, Published, Queue } from '../core/queue.ts'
 import type { Registry } from '../core/registry.ts'
 import { CallBook } from './call-book.ts'
 import { callbackProblem, CallbackWorker } from './callbacks.ts'
@@ -214,10 +214,13 @@ export class AsyncCalls implements AsyncDisposable {
     }
     this.book.expect(call)
     try {
-      const { position, duplicate } = await (given.body instanceof Uint8Array
+      const published = await (given.body instanceof Uint8Array
         ? this.#publishWhole(call, given.body)
         : this.#publishStored(call, given.body))
-      if (duplicate) return { isDuplicate: true }
+      const { position } = published
+      // Whoever sent the first one may not have heard that it is there, and nobody have been told to look.
+      if (published.duplicate) this.#lanes.wake(lane)
+      if (published.duplicate && !this.#isOwn(call, published)) return { isDuplicate: true }
       const rule = this.#rules.of(ref)
       const record = queuedRecord(call, rule.queue, position)
       // Purged before it was heard that it is there.
@@ -471,7 +474,15 @@ export class AsyncCalls implements AsyncDisposable {
     return this.#lastMoment
   }
 
-  async #publishWhole(call: QueuedCall, body: Uint8Array): Promise<{ position: number; duplicate: boolean }> {
+  /** Of a call whose message was sent more than once: that what is in the queue is not an earlier call of the same id. */
+  #isOwn(call: QueuedCall, { position, mayBeOwn }: Published): boolean {
+    if (!mayBeOwn) return false
+    const known = this.book.get(call)
+    if (!known || known.queuedAt === call.queuedAt) return true
+    return known.state !== 'dead' && known.position !== undefined && known.position < position
+  }
+
+  async #publishWhole(call: QueuedCall, body: Uint8Array): Promise<Published> {
     const head = writeHead(call)
     if (Buffer.byteLength(head) + body.length > this.#parts.queue.maxMessageBytes) {
       if (body.length === 0) throw headTooLarge()
@@ -480,10 +491,7 @@ export class AsyncCalls implements AsyncDisposable {
     return this.#parts.queue.publish({ lane: laneOf(call.ref), id: callKey(call), head, body })
   }
 
-  async #publishStored(
-    call: QueuedCall,
-    body: AsyncIterable<Uint8Array>,
-  ): Promise<{ position: number; duplicate: boolean }> {
+  async #publishStored(call: QueuedCall, body: AsyncIterable<Uint8Array>): Promise<Published> {
     const { queue } = this.#parts
     const stored = `call/${callKeyAt(call)}`
     const storedBytes = await queue.bodies.put(stored, body)
@@ -496,7 +504,8 @@ export class AsyncCalls implements AsyncDisposable {
         head,
         body: new Uint8Array(0),
       })
-      if (published.duplicate) await queue.bodies.remove(stored)
+      // What may be its own duplicate refers to it.
+      if (published.duplicate && !published.mayBeOwn) await queue.bodies.remove(stored)
       return published
     } catch (error) {
       // The queue may have it all the same, and gives it to whoever sends the call again; else the body is swept away.

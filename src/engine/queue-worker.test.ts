@@ -606,3 +606,24 @@ test('a large body is there for the call that it was sent with, whatever becomes
   ])
   expect(await given.queue.bodies.list()).toEqual([])
 })
+
+test('a call whose message had to be sent twice is known, and has its body', async () => {
+  await using given = useCalls({ answer: () => ({}) })
+  const body = Buffer.alloc(2 * given.queue.maxMessageBytes, 'x')
+  given.calls.pause({ queue: 'faas-request' })
+  const publish = given.queue.publish.bind(given.queue)
+  // The answer to the first one was not heard.
+  given.queue.publish = async (message) => {
+    const { position } = await publish(message)
+    return { position, duplicate: true, mayBeOwn: true }
+  }
+  expect(await given.post('once', 'fn', body)).toEqual({ isDuplicate: false })
+  expect(given.state('once')).toBe('queued')
+  // A call of that id is there.
+  given.queue.publish = async (message) => ({ ...(await publish(message)), position: 1, mayBeOwn: true })
+  await given.clock.advance(10)
+  expect(await given.post('once', 'fn', body)).toEqual({ isDuplicate: true })
+  given.calls.resume({ queue: 'faas-request' })
+  await until(() => given.state('once') === 'succeeded', { everyMs: 1 })
+  expect(given.made.map(({ request }) => request.headers[3])).toEqual([String(body.length)])
+})

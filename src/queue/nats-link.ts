@@ -74,6 +74,11 @@ export class NatsLink implements AsyncDisposable {
     return { [Symbol.dispose]: () => void this.#watchers.delete(onChange) }
   }
 
+  /** Gives the connection up for another one. */
+  renew(): void {
+    this.#connection?.close().catch(() => undefined)
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopping.abort()
     this.#wake()

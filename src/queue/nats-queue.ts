@@ -136,7 +136,7 @@ export class NatsQueue implements Queue {
       id,
       payload,
     })
-    if (!published.duplicate) {
+    if (!published.duplicate || published.mayBeOwn) {
       this.#lane(lane).onPublished(published.position)
       if (published.position > this.#highest) this.#highest = published.position
     }
@@ -282,6 +282,8 @@ export class NatsQueue implements Queue {
     if (Date.now() - this.#distrustedAt < DISTRUST_EVERY_MS) return
     this.#distrustedAt = Date.now()
     this.#options.source.distrust(reason)
+    // The streams may be gone from a server of somebody else: they are looked at whenever a connection is made.
+    this.#link.renew()
   }
 
   #lane(name: string): NatsLane {

@@ -81,10 +81,11 @@ export class Publisher {
     const shortage = this.#source.shortage()
     if (shortage) throw shortage
     const deadline = Date.now() + PATIENCE_MS
-    for (;;) {
+    for (let isSentAgain = false; ; isSentAgain = true) {
       const connection = this.#link.connection ?? (await this.#link.connected(deadline - Date.now()))
       try {
-        return await this.#send(connection, outgoing)
+        const published = await this.#send(connection, outgoing)
+        return isSentAgain && published.duplicate ? { ...published, mayBeOwn: true } : published
       } catch (error) {
         if (!(error instanceof Unanswered)) throw error
         if (Date.now() > deadline) throw unavailable(error)

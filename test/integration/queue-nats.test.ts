@@ -2,6 +2,7 @@ import { execFileSync, spawn } from 'node:child_process'
 import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { cpus, loadavg } from 'node:os'
 import { join } from 'node:path'
+import { jetstreamManager } from '@nats-io/jetstream'
 import { connect } from '@nats-io/transport-node'
 import { afterAll, describe, expect, test } from 'vitest'
 import type { FaasError } from '../../src/core/errors.ts'
@@ -549,6 +550,33 @@ test('a store that is emptied while it is in use takes no new message for an old
   expect((await queue.depths()).get(lane)).toBe(4)
   for (const delivery of taken) delivery.ack()
   await until(async () => ((await queue.depths()).get(lane) ?? 0) === 0)
+})
+
+test('streams that somebody deletes from a server are made again', async () => {
+  await using folder = await makeFolder()
+  const server = natsServer({ folder: join(folder.path, 'nats'), program, log: silentLog })
+  const source: NatsSource = {
+    description: 'a server of somebody else',
+    address: (signal) => server.address(signal),
+    explain: (error) => server.explain(error),
+    distrust: () => undefined,
+    shortage: () => undefined,
+    [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
+  }
+  await using queue = new NatsQueue({ source, instance: 'deleted', dedupeMs: 60_000, log: silentLog })
+  const lane = 'call.test.fn'
+  const publish = async (id: string): Promise<void> => {
+    await queue.publish({ lane, id, head: id, body: new Uint8Array(0) })
+  }
+  await publish('before')
+  const { servers, token = '' } = await server.address(AbortSignal.timeout(5000))
+  const connection = await connect({ servers: [...servers], token })
+  await (await jetstreamManager(connection)).streams.delete('FAASDOCK_deleted')
+  await connection.close()
+  await untilPasses(() => publish('after'))
+  const { deliveries } = await queue.take(lane, 10)
+  expect(deliveries.map(({ head }) => head)).toEqual(['after'])
+  for (const delivery of deliveries) delivery.ack()
 })
 
 test.each(['http://127.0.0.1', 'nats://', '::::'])('%j is no address of a NATS server', (text) => {
