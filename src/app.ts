@@ -165,6 +165,7 @@ async function open(config: Config, parts: Partial<Parts>, closers: Closers): Pr
       book: openPortBook(join(config.dataDir, 'debug.json')),
       events,
       log,
+      handlerFolder: (ref) => devLoop?.handlerFolder(ref),
       isAllowed: isLoopback(config.host),
     }),
   )

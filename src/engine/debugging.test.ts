@@ -96,6 +96,21 @@ test('each Node and Python function gets a port, from 9229 on, that nobody else 
   expect(await portsOf(debugging)).toEqual(['b 9231'])
 })
 
+test('where a handler is in its image is as its source tells, else as its image does', async () => {
+  await using platform = await deployed('a', 'b')
+  const handlerFolder = ({ name }: { name: string }) => (name === 'a' ? '/srv/function' : undefined)
+  await using debugging = new Debugging({
+    ...platform,
+    doors: new FakeDoors(),
+    book: new FakeBook(),
+    isAllowed: true,
+    log: silentLog,
+    handlerFolder,
+  })
+  const states = await debugging.on()
+  expect(states.map(({ folder }) => folder)).toEqual(['/srv/function', '/home/app/function'])
+})
+
 test('what has no debugger, or is not there, is said by name', async () => {
   await using platform = await deployed('go-1')
   await using debugging = make(platform)

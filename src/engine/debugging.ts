@@ -18,6 +18,8 @@ export interface DebuggingParts {
   readonly book: DebugBook
   readonly events: Events
   readonly log: Log
+  /** Where the image of a function has its handler, as far as its source tells. */
+  readonly handlerFolder?: (ref: FunctionRef) => string | undefined
   /** False where others than this machine's own users reach the gateway: a debugger may do anything. */
   readonly isAllowed: boolean
 }
@@ -157,7 +159,8 @@ export class Debugging implements AsyncDisposable {
   async #state({ ref, port, clients }: DebugDoor): Promise<DebugState | undefined> {
     const desired = this.#parts.registry.functions.get(ref)
     const target = desired && (await this.#parts.provider.debugTarget(desired.revision))
-    return target && { ref, ...target, port, clients }
+    const folder = this.#parts.handlerFolder?.(ref)
+    return target && { ref, ...target, ...(folder !== undefined && { folder }), port, clients }
   }
 
   #deployed(ref: FunctionRef): Revision {

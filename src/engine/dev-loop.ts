@@ -118,6 +118,11 @@ export class DevLoop implements AsyncDisposable {
     return (await this.#sources.get(formatRef(ref))?.explain(problem)) ?? problem
   }
 
+  /** Where the image of a function has its handler folder; undefined where that is not known. */
+  handlerFolder(ref: FunctionRef): string | undefined {
+    return this.#sources.get(formatRef(ref))?.handlerFolder()
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#secretWatch[Symbol.dispose]()
     // The reader of the file first: it makes loops and watches.

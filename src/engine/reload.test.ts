@@ -42,6 +42,12 @@ test('code that can be swapped in is: no build, the same revision, and said by w
   expect(project.platform.functions.get(fn.spec)).toMatchObject({ state: 'ready' })
 })
 
+test('where the image has the handler folder is known from the code', async () => {
+  await using project = await startProject('f1/a')
+  expect(project.loop.handlerFolder(fn.spec)).toBe('/app')
+  expect(project.loop.handlerFolder({ name: 'other', namespace: 'fn' })).toBeUndefined()
+})
+
 test('where processes take no code, new replicas of the present image get it', async () => {
   await using project = await startProject('f1/a=1', { way: 'files' })
   const before = project.platform.provider.actual(fn.spec)?.revision

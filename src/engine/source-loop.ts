@@ -13,6 +13,7 @@ import type { CodeBook } from './code-book.ts'
 import type { Events } from './events.ts'
 import { FunctionLoop } from './function-loop.ts'
 import type { Functions } from './functions.ts'
+import { handlerFolder } from './handler-folder.ts'
 import type { HoldGate } from './hold-gate.ts'
 import type { ImagesBehind } from './images-behind.ts'
 import { keepCode } from './kept-code.ts'
@@ -472,6 +473,12 @@ export class SourceLoop implements AsyncDisposable {
       problem,
       ...(serving !== undefined && { serving }),
     })
+  }
+
+  /** Where the image has the handler folder; undefined where that is not known. */
+  handlerFolder(): string | undefined {
+    const code = this.#given?.code ?? this.#image?.code
+    return code && this.#fn.source && handlerFolder(code, this.#fn.source.handler)
   }
 
   /** A failure of what was given last, with its place in the source. */
