@@ -88,6 +88,8 @@ export interface BodyStore {
   /** No error when it is not there. */
   remove(name: string): Promise<void>
   list(): Promise<readonly string[]>
+  /** Clears away what no name leads to: pieces of bodies that a crash broke off before `before`, milliseconds since the epoch. */
+  tidy(before: number): Promise<void>
 }
 
 /** Messages that nobody will deal with by themselves, kept to be looked at. Bounded: the oldest go first. */

@@ -661,6 +661,7 @@ export class AsyncCalls implements AsyncDisposable {
   /** Removes stored bodies that no call refers to: of calls that were killed between storing and publishing. */
   async #sweepBodies(): Promise<void> {
     const { queue } = this.#parts
+    await queue.bodies.tidy(this.#parts.clock.now() - SWEEP_YOUNG_MS)
     const orphans = new Set<string>()
     for (const name of await queue.bodies.list()) {
       const [, id, queuedAt] = /^(?:call|answer)\/[^/]+\/(.+)@(\d+)$/.exec(name) ?? []

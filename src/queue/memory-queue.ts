@@ -167,6 +167,7 @@ function memoryBodies({ bodies }: MemoryStore): BodyStore {
       return Promise.resolve()
     },
     list: () => Promise.resolve([...bodies.keys()]),
+    tidy: () => Promise.resolve(),
   }
 }
 

@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto'
 import type { NatsConnection } from '@nats-io/transport-node'
-import type { JetStreamManager } from '@nats-io/jetstream'
+import type { JetStreamManager, StoredMsg } from '@nats-io/jetstream'
 import { Objm } from '@nats-io/obj'
 import type { ObjectStore } from '@nats-io/obj'
 import type { BodyStore } from '../core/queue.ts'
 import { bodyGone } from './memory-queue.ts'
+import { ifMissing } from './nats-letters.ts'
 import type { NatsLink } from './nats-link.ts'
 import { asQueueFailure } from './publisher.ts'
 
@@ -64,8 +65,35 @@ export class NatsBodies implements BodyStore {
   async remove(name: string): Promise<void> {
     await this.#ask(async (bucket) => {
       const found = await bucket.info(name)
-      if (found && !found.deleted) await bucket.delete(name)
+      if (!found) return
+      await this.#withStream(async ({ streams }, stream) => {
+        // The client's own way leaves a mark of each body for ever.
+        await streams.purge(stream, { filter: this.#pieces(found.nuid) })
+        await streams.deleteMessage(stream, found.revision, false).catch(ifMissing)
+      })
     })
+  }
+
+  async tidy(before: number): Promise<void> {
+    await this.#ask(() =>
+      this.#withStream(async ({ streams }, stream) => {
+        const last = (subject: string): Promise<StoredMsg | null | undefined> =>
+          streams.getMessage(stream, { last_by_subj: subject }).catch(ifMissing)
+        const { state } = await streams.info(stream, { subjects_filter: `$O.${this.#parts.name}.>` })
+        const subjects = Object.keys(state.subjects ?? {})
+        const named = new Set<string>()
+        for (const subject of subjects.filter((one) => !one.startsWith(this.#pieces('')))) {
+          const message = await last(subject)
+          const found = message?.json<{ nuid: string; deleted?: boolean }>()
+          if (found?.deleted) await streams.purge(stream, { filter: subject })
+          else if (found) named.add(this.#pieces(found.nuid))
+        }
+        for (const subject of subjects.filter((one) => one.startsWith(this.#pieces('')) && !named.has(one))) {
+          const message = await last(subject)
+          if (message && message.time.getTime() < before) await streams.purge(stream, { filter: subject })
+        }
+      }),
+    )
   }
 
   async list(): Promise<readonly string[]> {
@@ -80,6 +108,16 @@ export class NatsBodies implements BodyStore {
     })
   }
 
+  /** The subject of the pieces of one body. */
+  #pieces(nuid: string): string {
+    return `$O.${this.#parts.name}.C.${nuid}`
+  }
+
+  async #withStream<T>(work: (manager: JetStreamManager, stream: string) => Promise<T>): Promise<T> {
+    const { link, jsm, name } = this.#parts
+    return work(await jsm(await link.connected(PATIENCE_MS)), `OBJ_${name}`)
+  }
+
   async *#chunks(name: string, nuid: string, size: number, digest: string): AsyncGenerator<Uint8Array> {
     const { link, jsm, name: bucket } = this.#parts
     const hash = createHash('sha256')
@@ -88,7 +126,7 @@ export class NatsBodies implements BodyStore {
     while (read < size) {
       const { direct } = await jsm(await link.connected(PATIENCE_MS))
       const chunk = await direct
-        .getMessage(`OBJ_${bucket}`, { seq: next, next_by_subj: `$O.${bucket}.C.${nuid}` })
+        .getMessage(`OBJ_${bucket}`, { seq: next, next_by_subj: this.#pieces(nuid) })
         .catch((error: unknown) => {
           throw asQueueFailure(error)
         })

@@ -2,7 +2,8 @@ import { execFileSync, spawn } from 'node:child_process'
 import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { cpus, loadavg } from 'node:os'
 import { join } from 'node:path'
-import { jetstreamManager } from '@nats-io/jetstream'
+import { jetstream, jetstreamManager } from '@nats-io/jetstream'
+import { Objm } from '@nats-io/obj'
 import { connect } from '@nats-io/transport-node'
 import { afterAll, describe, expect, test } from 'vitest'
 import type { FaasError } from '../../src/core/errors.ts'
@@ -550,6 +551,40 @@ test('a store that is emptied while it is in use takes no new message for an old
   expect((await queue.depths()).get(lane)).toBe(4)
   for (const delivery of taken) delivery.ack()
   await until(async () => ((await queue.depths()).get(lane) ?? 0) === 0)
+})
+
+test('nothing is left of stored bodies: not of removed ones, and not of those that a crash broke off', async () => {
+  await using given = await useServer()
+  const queue = given.open('left')
+  const body = async function* (): AsyncGenerator<Uint8Array> {
+    for (let i = 0; i < 4; i++) yield await Promise.resolve(Buffer.alloc(600_000))
+  }
+  const { servers, token = '' } = await given.server.address(AbortSignal.timeout(5000))
+  const connection = await connect({ servers: [...servers], token })
+  const { streams } = await jetstreamManager(connection)
+  const left = async (): Promise<number> => (await streams.info('OBJ_faasdock_left')).state.messages
+  await queue.bodies.put('call/one', body())
+  await queue.bodies.remove('call/one')
+  expect(await left()).toBe(0)
+
+  await queue.bodies.put('call/kept', body())
+  const kept = await left()
+  const subject = '$O.faasdock_left.C.brokenoff'
+  await jetstream(connection).publish(subject, Buffer.alloc(1000))
+  // As an earlier version removed them.
+  const store = await new Objm(connection).open('faasdock_left')
+  await store.putBlob({ name: 'call/marked' }, Buffer.alloc(10))
+  await store.delete('call/marked')
+  expect(await left()).toBe(kept + 2)
+  // Somebody may be storing it just now.
+  await queue.bodies.tidy(Date.now() - 60_000)
+  expect(await left()).toBe(kept + 1)
+  await queue.bodies.tidy(Date.now() + 60_000)
+  expect(await left()).toBe(kept)
+  let bytes = 0
+  for await (const piece of await queue.bodies.open('call/kept')) bytes += piece.length
+  expect(bytes).toBe(2_400_000)
+  await connection.close()
 })
 
 test('streams that somebody deletes from a server are made again', async () => {
