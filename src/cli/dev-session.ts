@@ -86,12 +86,13 @@ export class DevSession implements Disposable {
       fn.spec.name,
       functionUrl(this.#app.url, fn.spec),
       fn.state === 'failing' ? red(fn.state) : green(fn.state),
-      [fn.spec.image, dim(this.#view.builtOf(fn.spec))].filter(Boolean).join('  '),
+      fn.spec.image,
+      dim(this.#view.builtOf(fn.spec)),
     ])
     // Nothing answers there yet, so there is no address to call.
-    for (const { ref } of this.#app.functions.undeployed()) rows.push([ref.name, '', red('failing'), ''])
+    for (const { ref } of this.#app.functions.undeployed()) rows.push([ref.name, '', red('failing'), '', ''])
     rows.sort(([a = ''], [b = '']) => a.localeCompare(b))
-    this.#region.print('', ...tableLines(['FUNCTION', 'URL', 'STATE', 'IMAGE'].map(bold), rows), '')
+    this.#region.print('', ...tableLines([...['FUNCTION', 'URL', 'STATE', 'IMAGE'].map(bold), ''], rows), '')
     this.#region.print(`API  ${this.#app.url}   ready in ${seconds.toFixed(1)} s`)
     if (curl) this.#region.print('', `Try  ${bold(curl)}`)
     this.#region.print('')
