@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events'
 import { expect, test } from 'vitest'
 import { eventually } from '../../test/support/cli.ts'
 import { startFakeGateway } from '../../test/support/fake-gateway.ts'
@@ -68,6 +69,15 @@ test('the namespace is sent where it was given and nowhere else', async () => {
     'GET /system/function/echo?namespace=dev&usage=1&verbose=1',
     'GET /function/echo.openfaas-fn/a%2Fb?q=%E4',
   ])
+})
+
+test('a request that nobody answers leaves nothing on the signal of the command', async () => {
+  const gateway = await startFakeGateway()
+  await gateway[Symbol.asyncDispose]()
+  const { signal } = new AbortController()
+  const client = new GatewayClient({ address: gateway.url, signal })
+  await expect(client.list()).rejects.toMatchObject({ code: 'GATEWAY_UNREACHABLE' })
+  expect(getEventListeners(signal, 'abort')).toEqual([])
 })
 
 test('unknown functions and secrets have codes of their own', async () => {

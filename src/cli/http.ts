@@ -65,6 +65,7 @@ export function send(request: HttpRequest): Promise<HttpAnswer> {
     })
     outgoing.on('error', (error) => {
       clearTimeout(timer)
+      signal.removeEventListener('abort', abort)
       reject(signal.aborted ? (signal.reason as Error) : unreachable(url, error))
     })
     if (body === undefined || typeof body === 'string' || body instanceof Uint8Array) outgoing.end(body)

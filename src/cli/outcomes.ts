@@ -22,14 +22,27 @@ export async function settle<Result>(
   }
 }
 
-/** Says every failure, one after the other, and gives the exit code of the whole. */
+/**
+ * Says every failure, one after the other, and gives the exit code of the whole. What several failed for (no gateway, a full
+ * disk) people are told once.
+ */
 export function reportFailures({ print }: Context, outcomes: readonly Outcome<unknown>[]): number {
   const codes: ErrorCode[] = []
+  const told = new Map<string, { readonly error: unknown; readonly names: string[] }>()
   for (const outcome of outcomes) {
     if (outcome.ok) continue
-    codes.push(asFaasError(outcome.error).code)
-    if (!print.json) print.note(`\n${outcome.name}:`)
-    print.error(outcome.error)
+    const { code, message, remedy } = asFaasError(outcome.error)
+    codes.push(code)
+    if (print.json) print.error(outcome.error)
+    const key = JSON.stringify([code, message, remedy])
+    const same = told.get(key)
+    if (same) same.names.push(outcome.name)
+    else told.set(key, { error: outcome.error, names: [outcome.name] })
+  }
+  if (print.json) return exitCodeOfAll(codes)
+  for (const { error, names } of told.values()) {
+    print.note(`\n${names.join(', ')}:`)
+    print.error(error)
   }
   return exitCodeOfAll(codes)
 }

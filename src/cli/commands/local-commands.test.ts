@@ -40,7 +40,7 @@ describe('build', () => {
     expect(out).toContain('✓ a  built team/a:1')
   })
 
-  test('a failing build stops no other; all errors come at the end and the exit code is 5', async () => {
+  test('a failing build stops no other; all errors come at the end, the same one once, and the exit code is 5', async () => {
     await using folder = await temporaryFolder()
     await makeProject(folder.path, ['broken', 'good', 'broken-too'])
     const toolbox = makeFakeToolbox()
@@ -48,7 +48,9 @@ describe('build', () => {
     const { code, out, err } = await cli(['build', '-f', 'mobile.yml', '--parallel', '1'], setting)
     expect(code).toBe(5)
     expect(out).toContain('✓ good  built team/good:1')
-    expect(err.match(/error BUILD_FAILED: npm install failed\n {2}E404\n→ Fix it\./g)).toHaveLength(2)
+    expect(err).toMatch(
+      /^\nbroken, broken-too:\nerror BUILD_FAILED: npm install failed\n {2}E404\n→ Fix it\.\n$/,
+    )
   })
 
   test('under --json what was built is the payload and progress is chatter', async () => {
