@@ -32,8 +32,8 @@ export interface Queue extends AsyncDisposable {
   purge(lane: string, upTo: number): Promise<number>
   /** How many messages each lane holds, taken ones included. */
   depths(): Promise<ReadonlyMap<string, number>>
-  /** What a lane holds, taken ones included, oldest first; one by one, so slow. QUEUE_UNAVAILABLE. */
-  list(lane: string): AsyncIterable<Pick<Delivery, 'position' | 'head'>>
+  /** What a lane holds from a position on, taken ones included, oldest first; one by one, so slow. QUEUE_UNAVAILABLE. */
+  list(lane: string, from?: number): AsyncIterable<Pick<Delivery, 'position' | 'head'>>
   readonly bodies: BodyStore
   readonly dead: DeadLetters
   /** Tells when messages can be taken (again), and when no longer; at once when they can already. */

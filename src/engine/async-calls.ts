@@ -136,8 +136,8 @@ export class AsyncCalls implements AsyncDisposable {
   readonly #watch: Disposable
   #sweep: Disposable | undefined
   #search: Disposable | undefined
-  /** At the start, records told of no call that had not ended. */
-  readonly #hadNone: boolean
+  /** At the start, the place in the queue of the newest call of each function that had not ended, as far as it was written down. */
+  readonly #newestWritten: ReadonlyMap<string, number>
   #lastMoment = 0
 
   constructor(parts: AsyncCallsParts) {
@@ -145,7 +145,7 @@ export class AsyncCalls implements AsyncDisposable {
     this.#parts = parts
     this.settings = settings
     this.#paused = new Set(store.paused())
-    this.#hadNone = store.open().size === 0
+    this.#newestWritten = newestWritten(store)
     this.book = new CallBook({
       store,
       clock,
@@ -558,9 +558,8 @@ export class AsyncCalls implements AsyncDisposable {
     const lanes = [...(await queue.depths()).keys()]
     for (const lane of lanes) this.#lanes.wake(lane)
     this.#searchLater()
-    const unknown = this.#hadNone ? lanes : []
     this.#sweep ??= clock.after(SWEEP_AFTER_MS, () => {
-      this.#tidy(unknown).catch((error: unknown) =>
+      this.#tidy(lanes).catch((error: unknown) =>
         log.debug(`stored bodies could not be looked at: ${asFaasError(error).message}`),
       )
     })
@@ -620,18 +619,20 @@ export class AsyncCalls implements AsyncDisposable {
     }
   }
 
-  async #tidy(unknown: readonly string[]): Promise<void> {
+  async #tidy(lanes: readonly string[]): Promise<void> {
     await this.#findLetters()
-    for (const lane of unknown) await this.#findQueued(lane)
+    for (const lane of lanes) await this.#findQueued(lane)
     await this.#sweepBodies()
   }
 
-  /** The queue has calls, and nobody has written one down: the records were lost. */
+  /** Writes down calls that the queue has and nobody has written down. */
   async #findQueued(lane: string): Promise<void> {
     const ref = refOfLane(lane)
     if (!ref) return
     const { queue } = this.#rules.of(ref)
-    for await (const { position, head } of this.#parts.queue.list(lane)) {
+    // Records are written in the order of their messages: a kill costs the last ones, a broken file all.
+    const from = this.#newestWritten.get(formatRef(ref))
+    for await (const { position, head } of this.#parts.queue.list(lane, from)) {
       const call = readCall(head)
       if (!call || this.book.get(call)?.queuedAt === call.queuedAt) continue
       const { attempts, history } = call
@@ -681,6 +682,16 @@ export class AsyncCalls implements AsyncDisposable {
       for await (const { head } of queue.list(lane)) orphans.delete(readCall(head)?.stored ?? '')
     for (const name of orphans) await queue.bodies.remove(name)
   }
+}
+
+function newestWritten(store: CallStore): ReadonlyMap<string, number> {
+  const names = [...store.open().keys()]
+  return new Map(
+    names.map((name) => {
+      const [newest] = store.list({ ref: parseRef(name), states: OPEN, limit: 1 })
+      return [name, newest?.position ?? 1]
+    }),
+  )
 }
 
 const MOST_LETTERS = DEFAULT_ASYNC.keepDead

@@ -462,6 +462,29 @@ test('calls that the queue has lost are said to be, those that it has are made, 
   expect(second.state('a')).toBe('succeeded')
 })
 
+test('a call that was not written down before a crash is listed, and can be cancelled', async () => {
+  const store = makeMemoryStore()
+  const clock = new FakeClock()
+  const records = memoryRecords()
+  {
+    await using first = useCalls({ answer: () => ({}), store, clock, records })
+    first.calls.pause({ queue: 'faas-request' })
+    for (const id of ['a', 'b', 'c']) await first.post(id)
+  }
+  // The last ones of what was accepted.
+  for (const id of ['b', 'c']) records.records.delete(`fn.openfaas-fn/${id}`)
+  await using second = useCalls({ answer: () => ({}), store, clock, records })
+  await settle()
+  await second.post('d')
+  await clock.advance(10_000)
+  expect(['a', 'b', 'c', 'd'].map((id) => second.state(id))).toEqual(Array(4).fill('queued'))
+  await second.calls.cancel('c')
+  second.calls.resume({ queue: 'faas-request' })
+  await until(() => second.made.length === 3, { everyMs: 1 })
+  expect(store.messages.size).toBe(0)
+  expect(second.made.map(({ request }) => request.headers[1])).toEqual(['a', 'b', 'd'])
+})
+
 test('calls whose records were lost are listed again, and keep their stored bodies', async () => {
   const store = makeMemoryStore()
   const clock = new FakeClock()

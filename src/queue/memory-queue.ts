@@ -109,9 +109,9 @@ export class MemoryQueue implements Queue {
     return Promise.resolve(depths)
   }
 
-  async *list(lane: string): AsyncGenerator<Pick<Delivery, 'position' | 'head'>> {
+  async *list(lane: string, from = 1): AsyncGenerator<Pick<Delivery, 'position' | 'head'>> {
     for (const kept of [...this.#store.messages.values()])
-      if (kept.lane === lane) yield await Promise.resolve(kept)
+      if (kept.lane === lane && kept.position >= from) yield await Promise.resolve(kept)
   }
 
   watch(onChange: (isUp: boolean) => void): Disposable {

@@ -178,8 +178,8 @@ export class NatsQueue implements Queue {
     )
   }
 
-  async *list(lane: string): AsyncGenerator<Pick<Delivery, 'position' | 'head'>> {
-    for (let seq = 1; ;) {
+  async *list(lane: string, from = 1): AsyncGenerator<Pick<Delivery, 'position' | 'head'>> {
+    for (let seq = from; ;) {
       const next = { seq, next_by_subj: `${this.#prefix}.${lane}` }
       const message = await this.#ask(({ streams }) =>
         streams.getMessage(this.#stream, next).catch(ifMissing),
