@@ -45,7 +45,7 @@ export async function openDevLoop(
         const read = await readStack(file, { env, cwd, substitute, ...selection })
         return adjust ? { ...read, functions: await Promise.all(read.functions.map(adjust)) } : read
       },
-      readSecrets: (root) => readSecretFolder(secretsFolder(root)),
+      readSecrets: (root) => readSecretFolder(secretsFolder(root), (warning) => shared.log.warn(warning)),
       secretsFolder,
       readSource,
     },
