@@ -1,5 +1,6 @@
 import type { Clock } from '../core/clock.ts'
 import { asFaasError, FaasError } from '../core/errors.ts'
+import { formatRef } from '../core/function.ts'
 import type { FunctionRef } from '../core/function.ts'
 import type { InvocationRequest, InvocationSink } from '../core/invocation.ts'
 import type {
@@ -128,7 +129,7 @@ export class InvocationLog implements Disposable {
     const { store } = this.#parts
     const seq = id === 'last' ? store.last(ref) : this.#find(id)
     const found = seq === undefined ? undefined : store.get(seq)
-    if (!found) throw notKept(id, [])
+    if (!found) throw notKept(id, [], ref)
     return found
   }
 
@@ -309,7 +310,7 @@ function isSame(a: InvocationRecord, b: InvocationRecord): boolean {
   )
 }
 
-function notKept(id: string, candidates: readonly string[]): FaasError {
+function notKept(id: string, candidates: readonly string[], ref?: FunctionRef): FaasError {
   if (candidates.length > 0) {
     const shown = candidates.slice(-5).join(', ')
     return new FaasError('INVOCATION_NOT_FOUND', {
@@ -318,7 +319,10 @@ function notKept(id: string, candidates: readonly string[]): FaasError {
     })
   }
   return new FaasError('INVOCATION_NOT_FOUND', {
-    message: id === 'last' ? 'no invocation is kept yet' : `no invocation ${JSON.stringify(id)} is kept`,
+    message:
+      id === 'last'
+        ? `no invocation ${ref === undefined ? '' : `of ${formatRef(ref)} `}is kept yet`
+        : `no invocation ${JSON.stringify(id)} is kept`,
     remedy:
       id === 'last'
         ? 'Call the function first; "faasdock invocations" lists what is kept.'

@@ -43,8 +43,11 @@ export const queueList = defineCommand<ListFlags>({
       }
       if (functions.length === 0) print.note('nothing is queued')
       else for (const line of tableLines(HEAD, functions.map(row))) print.line(line)
-      if (queue.callbacks > 0) print.note(`${queue.callbacks} callbacks are still to be posted`)
-      for (const scope of queue.paused) print.note(`paused: ${scope}`)
+      if (queue.callbacks > 0)
+        print.note(
+          `${queue.callbacks} ${queue.callbacks === 1 ? 'callback is' : 'callbacks are'} still to be posted`,
+        )
+      for (const scope of queue.paused) print.note(`paused: ${scope.replace(':', ' ')}`)
     }
     return 0
   },
@@ -85,7 +88,9 @@ export const queueShow = defineCommand({
     }
     print.line(`call      ${letter.id} of ${letter.name}.${letter.namespace}`)
     print.line(`reason    ${letter.reason}`)
-    print.line(`request   POST ${letter.path}, ${letter.bodyBytes} bytes`)
+    print.line(
+      `request   POST ${letter.path}, ${letter.bodyBytes} ${letter.bodyBytes === 1 ? 'byte' : 'bytes'}`,
+    )
     print.line(`queued    ${letter.queuedAt}, given up ${letter.diedAt}`)
     for (const { at, status, seconds, problem } of letter.history)
       print.line(`attempt   ${at}  ${status}  ${formatSpan(seconds)}  ${problem ?? ''}`.trimEnd())
@@ -134,8 +139,8 @@ export const queuePurge = defineCommand<SelectFlags>({
     if (context.print.json) context.print.value(answer)
     context.print.say(
       answer.cancelled === undefined
-        ? `${answer.purged ?? 0} dead letters are gone`
-        : `${answer.cancelled} queued calls are cancelled`,
+        ? `${answer.purged ?? 0} ${answer.purged === 1 ? 'dead letter is' : 'dead letters are'} gone`
+        : `${answer.cancelled} ${answer.cancelled === 1 ? 'queued call is' : 'queued calls are'} cancelled`,
     )
     return 0
   },

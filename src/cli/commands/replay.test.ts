@@ -251,6 +251,8 @@ describe('replay', () => {
     const none = await cli(['replay', '-g', app.url])
     expect(none.code).toBe(1)
     expect(none.err).toMatch(/^error INVOCATION_NOT_FOUND: no invocation is kept yet\n→ /)
+    const unknown = await cli(['replay', '--function', 'nf', '-g', app.url])
+    expect(unknown.err).toMatch(/: no invocation of nf\.openfaas-fn is kept yet\n→ /)
     await call(app)
     const named = await cli(['replay', 'fn', '-g', app.url])
     expect(named.err).toContain('→ fn is a function: "last --function fn" means its last invocation')
