@@ -35,6 +35,7 @@ describe('list', () => {
         'b         3            1/2       ready    fn/b:1\n',
     )
     expect((await cli([...at, '-q'])).out).toBe('a\nb\n')
+    expect((await cli([...at, '-v'])).out).toMatch(/^FUNCTION .* IMAGE +CREATED\n/)
     const { out, err } = await cli([...at, '--json'])
     expect(JSON.parse(out)).toMatchObject([{ name: 'a', problem }, { name: 'b' }])
     expect(err).toBe('')

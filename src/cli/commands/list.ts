@@ -34,7 +34,7 @@ export const list = defineCommand<Flags>({
       print.note(`no functions at ${client.url}; deploy some with "faasdock up"`)
     else {
       const rows = functions.map((fn) => row(fn, print.verbose))
-      for (const line of tableLines(HEAD, rows)) print.line(line)
+      for (const line of tableLines(print.verbose ? [...HEAD, 'CREATED'] : HEAD, rows)) print.line(line)
       for (const { name, problem } of functions)
         if (problem) print.note(`${name}: ${problemText(problem).split('\n', 1)[0] ?? ''}`)
     }
@@ -54,6 +54,6 @@ export const list = defineCommand<Flags>({
   },
 })
 
-const HEAD = ['FUNCTION', 'INVOCATIONS', 'REPLICAS', 'STATE', 'IMAGE', '']
+const HEAD = ['FUNCTION', 'INVOCATIONS', 'REPLICAS', 'STATE', 'IMAGE']
 /** The end of an image's name tells functions apart; `-v` shows all of it. */
 const IMAGE_WIDTH = 40
