@@ -31,6 +31,8 @@ export interface CallRecord {
   readonly callback?: CallbackRecord
   /** Where its message stands in the queue, or its letter among the dead ones. */
   readonly position?: number
+  /** What its body is stored as, of a call that is made anew: it has the name that it got first. */
+  readonly stored?: string
 }
 
 /** One try at a call. */

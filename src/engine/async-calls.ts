@@ -345,10 +345,11 @@ export class AsyncCalls implements AsyncDisposable {
     return { call, body: letter.body }
   }
 
-  /** Queues a dead call again, with all its attempts before it. CALL_NOT_FOUND. */
-  async retry(record: CallRecord): Promise<void> {
+  /** Queues a dead call again, with all its attempts before it. False when somebody has already. CALL_NOT_FOUND. */
+  async retry(record: CallRecord): Promise<boolean> {
     const { queue, clock } = this.#parts
     const letter = await this.#letterOf(record)
+    if (!this.#isDeadStill(record)) return false
     const dead = letter && readDeadCall(letter.head)
     if (!dead) {
       // The bound on dead letters took it; the record does not know yet.
@@ -365,29 +366,40 @@ export class AsyncCalls implements AsyncDisposable {
     const lane = laneOf(call.ref)
     this.book.expect(call)
     try {
-      const { position } = await queue.publish({
+      const { position, duplicate, mayBeOwn } = await queue.publish({
         lane,
         // Asked for twice, it is queued once.
         id: `${callKeyAt(dead)}/again@${diedAt}`,
         head: writeHead(call),
         body: letter.body,
       })
+      if (duplicate && !mayBeOwn) return false
       this.book.notePublished(queuedRecord(call, this.#rules.of(call.ref).queue, position))
     } finally {
       this.book.unexpect(call)
     }
-    if (record.position !== undefined) await queue.dead.remove(record.position)
     this.#lanes.wake(lane)
+    await queue.dead.remove(letter.position)
+    return true
   }
 
-  /** Forgets a dead call for good. */
-  async purge(record: CallRecord): Promise<void> {
+  /** Forgets a dead call for good. False when somebody has already, or has retried it. */
+  async purge(record: CallRecord): Promise<boolean> {
     const { queue } = this.#parts
     const letter = await this.#letterOf(record)
-    const call = letter && readDeadCall(letter.head)
-    if (call?.stored !== undefined) await queue.bodies.remove(call.stored)
-    if (record.position !== undefined) await queue.dead.remove(record.position)
+    if (!this.#isDeadStill(record)) return false
+    // From here on nobody takes it for dead.
     this.book.note({ ...record, state: 'failed' })
+    if (!letter) return true
+    try {
+      const call = readDeadCall(letter.head)
+      if (call?.stored !== undefined) await queue.bodies.remove(call.stored)
+      await queue.dead.remove(letter.position)
+    } catch (error) {
+      this.book.note(record)
+      throw error
+    }
+    return true
   }
 
   /** Cancels every call of a function that has not begun; gives how many. QUEUE_UNAVAILABLE. */
@@ -426,11 +438,11 @@ export class AsyncCalls implements AsyncDisposable {
     const { bodies } = this.#parts.queue
     const prefix = `call/${formatRef(ref)}/`
     for (const name of await bodies.list()) {
-      const [, id, queuedAt] = /^([^]+)@(\d+)$/.exec(name.slice(prefix.length)) ?? []
+      const [, id] = /^([^]+)@\d+$/.exec(name.slice(prefix.length)) ?? []
       if (!name.startsWith(prefix) || id === undefined) continue
       const record = this.book.get({ id, ref })
       const isOurs = record?.state === 'cancelled' && (record.position ?? 0) <= upTo
-      if (isOurs && record.queuedAt === Number(queuedAt)) await bodies.remove(name)
+      if (isOurs && storedName(record) === name) await bodies.remove(name)
     }
   }
 
@@ -493,7 +505,7 @@ export class AsyncCalls implements AsyncDisposable {
 
   async #publishStored(call: QueuedCall, body: AsyncIterable<Uint8Array>): Promise<Published> {
     const { queue } = this.#parts
-    const stored = `call/${callKeyAt(call)}`
+    const stored = storedName(call)
     const storedBytes = await queue.bodies.put(stored, body)
     try {
       const head = writeHead({ ...call, stored, storedBytes })
@@ -521,12 +533,21 @@ export class AsyncCalls implements AsyncDisposable {
     if (this.#worker.cancel(record)) return
     this.book.noteCancelled({ ...record, state: 'cancelled', endedAt: clock.now() })
     if (record.position !== undefined) await queue.remove(record.position).catch(() => undefined)
-    await queue.bodies.remove(`call/${callKeyAt(record)}`).catch(() => undefined)
+    await queue.bodies.remove(storedName(record)).catch(() => undefined)
     observer.attempted(record.queue, 'cancelled')
   }
 
-  async #letterOf({ position }: CallRecord): Promise<DeadLetter | undefined> {
-    return position === undefined ? undefined : this.#parts.queue.dead.get(position)
+  /** Letters of a server that lost its store stand where others stood. */
+  async #letterOf(record: CallRecord): Promise<DeadLetter | undefined> {
+    const { position } = record
+    const letter = position === undefined ? undefined : await this.#parts.queue.dead.get(position)
+    return letter?.id.startsWith(`${callKey(record)}@`) ? letter : undefined
+  }
+
+  /** Somebody may have retried or purged it since its record was read. */
+  #isDeadStill(record: CallRecord): boolean {
+    const now = this.book.get(record)
+    return now?.state === 'dead' && now.queuedAt === record.queuedAt
   }
 
   #laneRules(callbacks: CallbackWorker): LaneRules {
@@ -702,7 +723,7 @@ const REMOVE_AT_ONCE = 512
 const SWEEP_YOUNG_MS = 3_600_000
 
 function queuedRecord(call: QueuedCall, queue: string, position: number): CallRecord {
-  const { id, ref, path, queuedAt, callback } = call
+  const { id, ref, path, queuedAt, callback, stored } = call
   return {
     id,
     ref,
@@ -713,8 +734,13 @@ function queuedRecord(call: QueuedCall, queue: string, position: number): CallRe
     attempts: 0,
     history: [],
     position,
+    ...(stored !== undefined && { stored }),
     ...(callback !== undefined && { callback: { url: callback, state: 'waiting', attempts: 0 } }),
   }
+}
+
+function storedName(call: Pick<CallRecord, 'id' | 'ref' | 'queuedAt' | 'stored'>): string {
+  return call.stored ?? `call/${callKeyAt(call)}`
 }
 
 function scopeName(scope: PauseScope): string {

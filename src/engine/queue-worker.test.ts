@@ -650,3 +650,57 @@ test('a call whose message had to be sent twice is known, and has its body', asy
   await until(() => given.state('once') === 'succeeded', { everyMs: 1 })
   expect(given.made.map(({ request }) => request.headers[3])).toEqual([String(body.length)])
 })
+
+test('of a dead call that is made anew nothing is left when it is cancelled, and it is made anew once', async () => {
+  let status = 500
+  await using given = useCalls({
+    answer: () => ({ status }),
+    annotations: { 'com.openfaas.retry.attempts': '1' },
+  })
+  const body = Buffer.alloc(2 * given.queue.maxMessageBytes, 'x')
+  const deadAgain = async (id: string): Promise<CallRecord> => {
+    await given.post(id, 'fn', body)
+    await until(() => given.state(id) === 'dead', { everyMs: 1 })
+    const record = given.calls.book.all(id)[0]
+    if (!record) throw new Error('it is not known')
+    return record
+  }
+  const first = await deadAgain('cancelled')
+  given.calls.pause({ queue: 'faas-request' })
+  expect(await given.calls.retry(first)).toBe(true)
+  await given.calls.cancel('cancelled')
+  expect(await given.queue.bodies.list()).toEqual([])
+
+  given.calls.resume({ queue: 'faas-request' })
+  const second = await deadAgain('once')
+  status = 200
+  // Two people at once, and a third who has looked before them.
+  const retried = await Promise.all([given.calls.retry(second), given.calls.retry(second)])
+  expect(retried.sort()).toEqual([false, true])
+  await until(() => given.state('once') === 'succeeded', { everyMs: 1 })
+  expect(await given.calls.retry(second)).toBe(false)
+  expect(await given.calls.purge(second)).toBe(false)
+  expect(given.state('once')).toBe('succeeded')
+  expect(given.made).toHaveLength(3)
+  expect(await given.queue.bodies.list()).toEqual([])
+})
+
+test('the letter of another call is taken for nobody', async () => {
+  const store = makeMemoryStore()
+  await using given = useCalls({
+    answer: () => ({ status: 500 }),
+    annotations: { 'com.openfaas.retry.attempts': '1' },
+    store,
+  })
+  for (const id of ['a', 'b']) await given.post(id)
+  await until(() => given.calls.deadRecords().length === 2, { everyMs: 1 })
+  // A store that was emptied has begun anew.
+  const [a, b] = [...store.letters.values()]
+  if (!a || !b) throw new Error('there are no letters')
+  store.letters.delete(b.position)
+  store.letters.set(a.position, { ...b, position: a.position })
+  await expect(given.calls.letter('a')).rejects.toThrow('no dead letter')
+  const record = given.calls.deadRecords().find(({ id }) => id === 'a')
+  if (record) expect(await given.calls.purge(record)).toBe(true)
+  expect(store.letters.size).toBe(1)
+})

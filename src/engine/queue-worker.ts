@@ -180,7 +180,7 @@ export class QueueWorker {
   }
 
   #begin(call: QueuedCall, delivery: Delivery, now: number): CallRecord {
-    const { id, ref, path, queuedAt, attempts, history, callback } = call
+    const { id, ref, path, queuedAt, attempts, history, callback, stored } = call
     const record: CallRecord = {
       id,
       ref,
@@ -192,6 +192,7 @@ export class QueueWorker {
       attempts,
       history,
       position: delivery.position,
+      ...(stored !== undefined && { stored }),
       ...(callback !== undefined && { callback: { url: callback, state: 'waiting', attempts: 0 } }),
     }
     this.#parts.book.note(record)
