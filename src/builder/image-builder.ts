@@ -8,6 +8,7 @@ import { readRegistryConfig } from '../docker/registry-config.ts'
 import type { RegistryConfig } from '../docker/registry-config.ts'
 import { makeMethodChooser } from './build-method.ts'
 import type { BuilderChoice } from './build-method.ts'
+import { atDockerfile } from './dockerfile-place.ts'
 import { tarContext } from './context-tar.ts'
 import { insideRoot } from './context.ts'
 import { makePlanner } from './plan.ts'
@@ -102,7 +103,7 @@ export function createImageBuilder(given: ImageBuilderOptions): Builder {
     }
   }
 
-  function buildImage(
+  async function buildImage(
     source: FunctionSource,
     options: BuildOptions,
     planned: BuildPlan,
@@ -110,7 +111,7 @@ export function createImageBuilder(given: ImageBuilderOptions): Builder {
   ): Promise<string> {
     const { method, entries, fileHashes, buildArgs, secrets, mountSsh, fingerprint: print } = planned
     const place = makePlaces(source)
-    return method.build({
+    const building = method.build({
       name: source.name,
       tag: source.image,
       context: () => tarContext(entries, fileHashes),
@@ -127,6 +128,9 @@ export function createImageBuilder(given: ImageBuilderOptions): Builder {
       signal: options.signal,
       onOutput: (line) => onOutput(place(line)),
       place,
+    })
+    return building.catch((error: unknown) => {
+      throw atDockerfile(error, planned.dockerfile, source.root)
     })
   }
 

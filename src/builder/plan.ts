@@ -15,6 +15,7 @@ import { assembleContext, IMAGE_LAYOUT } from './context.ts'
 import { declaredArgs, declarePlatformArgs } from './dockerfile.ts'
 import { dropOptionalMounts } from './optional-mounts.ts'
 import { makePreferredImages } from './preferred-images.ts'
+import type { WrittenDockerfile } from './dockerfile-place.ts'
 import { isDockerfileLang } from './template.ts'
 import { makeTemplateFinder } from './template-finder.ts'
 import { makeTextReader } from './text-reader.ts'
@@ -33,6 +34,7 @@ export interface BuildPlan {
   /** What the engine gets. */
   readonly entries: readonly ContextEntry[]
   readonly fileHashes: ReadonlyMap<string, string>
+  readonly dockerfile: WrittenDockerfile
   readonly buildArgs: Args
   /** Secret id → absolute path of its file. */
   readonly secrets: Args
@@ -186,6 +188,7 @@ export function makePlanner(parts: PlannerOptions): Planner {
         method,
         entries: dockerfile === found.dockerfile ? entries : withDockerfile(entries, dockerfile),
         fileHashes,
+        dockerfile: { file: fileOf(entries, 'Dockerfile'), text: found.dockerfile },
         buildArgs: isOurs ? { ...onlyNamed(platform, declaredArgs(dockerfile)), ...buildArgs } : buildArgs,
         secrets,
         mountSsh: template.mountSsh,
@@ -203,6 +206,12 @@ export function makePlanner(parts: PlannerOptions): Planner {
       return judge(found, source, side)
     },
   }
+}
+
+/** Where an entry is on disk; its path in the context where it is on none. */
+function fileOf(entries: readonly ContextEntry[], path: string): string {
+  const entry = entries.find((one) => one.path === path)
+  return entry?.kind === 'file' ? entry.file : path
 }
 
 /** One Dockerfile serves both builders: what the classic one lacks and a build can do without is taken out. */

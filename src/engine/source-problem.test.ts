@@ -36,6 +36,20 @@ test('a place that is given is made relative to the stack file, and the lines ar
   })
 })
 
+test('of a build that failed, what a compiler says of the code goes before the step of the Dockerfile', async () => {
+  const place = { file: '/project/fn/Dockerfile', line: 1 }
+  const readSource = (file: string) => Promise.resolve(Buffer.from(`FROM x\n${file}\n`))
+  const said = { ...problem, place, message: 'fn/main.go:2:13: syntax error' }
+  expect(await sourceProblem(said, undefined, { ...setting, readSource }, never)).toMatchObject({
+    place: { file: 'fn/main.go', line: 2 },
+  })
+  const mute = { ...problem, place, message: '/usr/lib/x.js:4: it is gone' }
+  expect(await sourceProblem(mute, undefined, { ...setting, readSource }, never)).toMatchObject({
+    place: { file: 'fn/Dockerfile', line: 1 },
+    frame: expect.stringContaining('> 1 | FROM x') as string,
+  })
+})
+
 test('a place that is given stays where its file cannot be read', async () => {
   const place = { file: '/elsewhere/x.js', line: 2 }
   const shown = await sourceProblem({ ...problem, place }, undefined, setting, never)

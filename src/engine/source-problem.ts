@@ -36,13 +36,20 @@ export async function sourceProblem(
 ): Promise<Problem> {
   const folder = root.replace(/[\\/]$/, '')
   const given = problem.place && find(problem.place, code, folder)
-  const found = given ?? placesIn(problem.message).map((place) => find(place, code, folder))
-  for (const { place, source, file } of [found].flat()) {
+  const named = (): Found[] => placesIn(problem.message).map((place) => find(place, code, folder))
+  // Of a build it is the step that failed: what that said of the code is nearer.
+  const found = problem.code === 'BUILD_FAILED' ? [...named(), given] : [given ?? named()].flat()
+  for (const one of found) {
+    if (!one) continue
+    const { place, source, file } = one
+    const isGiven = one === given
     // What was looked at, even if it has been written again since; else what is there now.
     const bytes =
       (await file?.read(signal).catch(() => undefined)) ??
-      (given || isBelow(source, folder) ? await readSource(source, signal).catch(() => undefined) : undefined)
-    if (!bytes && !given) continue
+      (isGiven || isBelow(source, folder)
+        ? await readSource(source, signal).catch(() => undefined)
+        : undefined)
+    if (!bytes && !isGiven) continue
     const frame = bytes && codeFrame(new TextDecoder().decode(bytes), place)
     const shown = isBelow(source, folder) ? source.slice(folder.length + 1).replaceAll('\\', '/') : source
     return { ...problem, place: { ...place, file: shown }, ...(frame !== undefined && { frame }) }
