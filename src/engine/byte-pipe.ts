@@ -37,8 +37,10 @@ export class BytePipe implements AsyncIterable<Uint8Array> {
       if (this.#pieces.length > 0) continue
       if (this.#error) throw this.#error
       if (this.#isEnded) return
+      // First the waiting: more, and the end, may come before `onRoom` returns.
+      const woken = new Promise<void>((resolve) => (this.#wake = resolve))
       this.#onRoom()
-      await new Promise<void>((resolve) => (this.#wake = resolve))
+      await woken
     }
   }
 }
