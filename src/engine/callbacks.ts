@@ -178,7 +178,7 @@ export class CallbackWorker implements Callbacks {
     const isDelivered = outcome.problem === undefined
     this.#note(callback, isDelivered ? 'delivered' : 'failed', outcome)
     const result = isDelivered ? `answered ${outcome.status ?? 0}` : `failed: ${outcome.problem ?? ''}`
-    const words = `callback of call ${id} to ${withoutQuery(url)} ${result}`
+    const words = `callback of call ${id} to ${withoutSecrets(url)} ${result}`
     // Where its developer looks first.
     note(ref, words)
     if (!isDelivered) log.warn(words, { callId: id, function: formatRef(ref), attempts })
@@ -264,7 +264,12 @@ function headerOf(headers: readonly string[], name: string): string | undefined 
   return undefined
 }
 
-/** Queries hold tokens. */
-function withoutQuery(url: string): string {
-  return url.split('?')[0] ?? url
+/** Queries hold tokens, and who logs in is nobody's business. */
+function withoutSecrets(url: string): string {
+  return withoutLogin(url.split('?')[0] ?? url)
+}
+
+/** A URL as it may be shown. */
+export function withoutLogin(url: string): string {
+  return url.replace(/^([a-z]+:\/\/)[^/?#]*@/i, '$1')
 }

@@ -17,6 +17,7 @@ export interface AsyncPlaneOptions {
 }
 
 const PREFIX = '/async-function/'
+const REPLACED = new Set(['content-length', 'user-agent'])
 /** What the router lets through as a name (contract 1.1). */
 const NAME = /^[-a-zA-Z_0-9.]+$/
 
@@ -56,8 +57,7 @@ export class AsyncPlane {
       ref,
       invokedAs: name,
       path: rest.startsWith('/') ? rest : `/${rest}`,
-      // How long it is, is said anew when it is sent.
-      headers: withoutLength(forwarded.headers),
+      headers: headersOfQueued(forwarded.headers, servedBy),
       ...(callback !== undefined && { callback }),
     }
     const accept = async (): Promise<void> => {
@@ -189,10 +189,14 @@ function callbackOf({ headers }: IncomingMessage): string | undefined {
   return text === undefined || text === '' ? undefined : text
 }
 
-function withoutLength(headers: readonly string[]): string[] {
+/** How long the body is, is said anew when it is sent; who sends it is whoever takes it from the queue (contract 3.2). */
+function headersOfQueued(headers: readonly string[], sender: string): string[] {
   const kept: string[] = []
-  for (let i = 0; i < headers.length; i += 2)
-    if (headers[i]?.toLowerCase() !== 'content-length') kept.push(headers[i] ?? '', headers[i + 1] ?? '')
+  for (let i = 0; i < headers.length; i += 2) {
+    const name = headers[i] ?? ''
+    if (!REPLACED.has(name.toLowerCase())) kept.push(name, headers[i + 1] ?? '')
+  }
+  kept.push('User-Agent', sender)
   return kept
 }
 

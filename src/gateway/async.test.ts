@@ -92,7 +92,10 @@ describe('taking a call in', () => {
       method: 'POST',
       url: '/a%2Fb?x=1&y',
       body: 'hello',
-      headers: { 'content-type': 'text/x-test', 'x-mine': 'yes', 'x-call-id': id, 'content-length': '5' },
+      headers: {
+        ...{ 'content-type': 'text/x-test', 'x-mine': 'yes', 'x-call-id': id, 'content-length': '5' },
+        'user-agent': expect.stringMatching(/^faasdock\//) as string,
+      },
     })
     const record = await until(async () => {
       const call = (await (await given.ask('GET', `/system/calls/${id ?? ''}`)).json()) as { state: string }
@@ -536,6 +539,34 @@ describe('callbacks', () => {
     expect(log).toContain(`callback of call busy to ${busy.url} answered 200`)
     await until(async () => (await callback('nobody')).attempts >= 2)
     expect((await callback('nobody')).problem).toContain('ECONNREFUSED')
+  })
+
+  test('a callback logs in as its URL says; nobody is shown how, nor what a dead call was sent', async () => {
+    const { image } = recorder(() => ({ status: 500 }))
+    await using there = await useCallbacks()
+    await using given = await useApp({ fn: image })
+    await given.deploy('fn', 'fn', { annotations: { 'com.openfaas.retry.attempts': '1' } })
+    await fetch(`${given.url}/async-function/fn`, {
+      method: 'POST',
+      headers: {
+        'X-Call-Id': 'secretive',
+        'X-Callback-Url': there.url.replace('//', '//me:p%40ss@'),
+        Authorization: 'Bearer hush',
+      },
+    })
+    await until(() => there.seen.length === 1)
+    expect(there.seen[0]?.headers.authorization).toBe(`Basic ${btoa('me:p@ss')}`)
+    const log = await until(async () => {
+      const text = await (await given.ask('GET', '/system/logs?name=fn')).text()
+      return text.includes('answered 200') && text
+    })
+    const shown = await Promise.all(
+      ['/system/calls', '/system/queue/dead/secretive'].map(async (path) =>
+        (await given.ask('GET', path)).text(),
+      ),
+    )
+    expect(shown.join()).toContain(there.url)
+    for (const text of [log, ...shown]) expect(text).not.toMatch(/p%40ss|hush/)
   })
 
   test('functions chain by the name of the gateway, also when every slot is taken', async () => {

@@ -9,7 +9,7 @@ const CONNECTIONS = 64
 /** How much of an answer is read so that its connection can be used again. */
 const MAX_ANSWER_BYTES = 256 * 1024
 
-/** Posts with undici: no redirects followed, no credentials added. */
+/** Posts with undici: no redirects followed, no credentials added but those that the URL itself names. */
 export class UndiciCallbackSender implements CallbackSender {
   readonly #agent = new Agent({
     connections: CONNECTIONS,
@@ -23,7 +23,7 @@ export class UndiciCallbackSender implements CallbackSender {
     const answer = await this.#agent.request({
       ...target(url),
       method: 'POST',
-      headers: headers as string[],
+      headers: [...headers, ...login(url)],
       body: body as Uint8Array | Readable,
       signal,
     })
@@ -35,6 +35,21 @@ export class UndiciCallbackSender implements CallbackSender {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#agent.destroy()
+  }
+}
+
+function login(url: string): string[] {
+  const { username, password } = new URL(url)
+  if (username === '' && password === '') return []
+  const pair = `${decoded(username)}:${decoded(password)}`
+  return ['Authorization', `Basic ${Buffer.from(pair).toString('base64')}`]
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
   }
 }
 

@@ -7,6 +7,8 @@ import { asFaasError, FaasError } from '../../core/errors.ts'
 import type { FunctionRef } from '../../core/function.ts'
 import { formatRef } from '../../core/function.ts'
 import type { AsyncCalls, FunctionQueue, PauseScope } from '../../engine/async-calls.ts'
+import { withoutLogin } from '../../engine/callbacks.ts'
+import { isCredentialName } from '../../engine/credential-names.ts'
 import { queryValue, readJson } from '../body.ts'
 import { refOf } from './functions.ts'
 
@@ -81,8 +83,8 @@ export function queueRoutes(router: Router, calls: AsyncCalls, stopping: AbortSi
       name: ref.name,
       namespace: ref.namespace,
       path,
-      headers,
-      ...(callback !== undefined && { callbackUrl: callback }),
+      headers: headers.map((word, at) => shownHeader(headers[at - 1] ?? '', word, at)),
+      ...(callback !== undefined && { callbackUrl: withoutLogin(callback) }),
       queuedAt: timeOf(queuedAt),
       diedAt: timeOf(diedAt),
       reason,
@@ -264,20 +266,42 @@ function writeFunction(one: FunctionQueue): Record<string, unknown> {
   }
 }
 
+/** Of a list of names and values: the caller's own credentials are for the function alone. */
+function shownHeader(name: string, word: string, at: number): string {
+  if (at % 2 === 0) return word
+  return isCredentialName(name) ? 'REDACTED' : withoutLogin(word)
+}
+
 function writeCall(record: CallRecord): Record<string, unknown> {
-  const { ref, queuedAt, startedAt, endedAt, dueAt, history, callback, position: _position, ...rest } = record
+  const {
+    id,
+    ref,
+    queue,
+    path,
+    state,
+    queuedAt,
+    startedAt,
+    endedAt,
+    dueAt,
+    attempts,
+    status,
+    problem,
+    history,
+    callback,
+  } = record
+  const shown = callback && { ...callback, url: withoutLogin(callback.url) }
   return {
-    ...rest,
+    ...{ id, queue, path, state, attempts },
+    ...(status !== undefined && { status }),
+    ...(problem !== undefined && { problem }),
     name: ref.name,
     namespace: ref.namespace,
     queuedAt: timeOf(queuedAt),
     ...(startedAt !== undefined && { startedAt: timeOf(startedAt) }),
     ...(endedAt !== undefined && { endedAt: timeOf(endedAt) }),
-    ...(dueAt !== undefined && record.state === 'waiting' && { nextAttemptAt: timeOf(dueAt) }),
+    ...(dueAt !== undefined && state === 'waiting' && { nextAttemptAt: timeOf(dueAt) }),
     history: history.map(writeAttempt),
-    ...(callback && {
-      callback: record.state === 'cancelled' ? { ...callback, ...NOT_CALLED_BACK } : callback,
-    }),
+    ...(shown && { callback: state === 'cancelled' ? { ...shown, ...NOT_CALLED_BACK } : shown }),
   }
 }
 
