@@ -52,7 +52,8 @@ export const calls = defineCommand<Flags>({
       const found = (await client.read('/system/calls', { ...query, limit: asked })) as WireCall[]
       const listed = found.slice(0, limit)
       if (print.json) print.value(listed)
-      else if (listed.length === 0) print.note('no calls')
+      else if (listed.length === 0)
+        print.note(`no calls${flags.function === undefined ? '' : ` of ${flags.function}`}`)
       else for (const line of tableLines(HEAD, listed.map(row))) print.line(line)
       if (found.length > limit && !print.json) print.note(`(the last ${limit}; more with --limit)`)
       return 0

@@ -41,7 +41,7 @@ export const queueList = defineCommand<ListFlags>({
         const { message, remedy } = queue.problem
         throw new FaasError('QUEUE_UNAVAILABLE', { message, remedy })
       }
-      if (functions.length === 0) print.note('nothing is queued')
+      if (functions.length === 0) print.note(`nothing is queued${name === undefined ? '' : ` of ${name}`}`)
       else for (const line of tableLines(HEAD, functions.map(row))) print.line(line)
       if (queue.callbacks > 0)
         print.note(
