@@ -121,7 +121,7 @@ test('code that was saved while a function slept, and does not load when it wake
   const { see } = makeView()
   const told = { ...problem, code: 'CODE_NOT_LOADED' }
   expect(see({ type: 'function.failed', ref, revision: 'r', serving: 'r', problem: told })[0]).toBe(
-    '✗ m-search  does not load; the older code answers',
+    '✗ m-search  does not load; the last good version answers',
   )
 })
 
@@ -138,7 +138,7 @@ test('code that does not load is shown with its place and the lines around it', 
     frame,
   }
   expect(see({ type: 'code.failed', ref, problem: told, serving: '1' })).toEqual([
-    '✗ m-search  handler.js  does not load; the older code answers',
+    '✗ m-search  handler.js  does not load; the last good version answers',
     '  CODE_NOT_LOADED: m-search/handler.js:2:10 SyntaxError: Unexpected number',
     '      1 | module.exports = () => {',
     '    > 2 |   retrun 1',
@@ -175,7 +175,7 @@ test('a build that was asked for and changes nothing is said, once', () => {
 test('a revision that does not start says whether an older one answers', () => {
   const { see, view } = makeView()
   const [line] = see({ type: 'function.failed', ref, revision: '2', serving: '1', problem })
-  expect(line).toBe('✗ m-search  did not start; the older code answers')
+  expect(line).toBe('✗ m-search  did not start; the last good version answers')
   expect(view.warnings()).toHaveLength(1)
 })
 

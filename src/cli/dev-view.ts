@@ -235,7 +235,7 @@ export class DevView {
   ): DevLine[] {
     const turn = this.#turn(ref)
     const cause = turn.saved && kind !== 'image' ? `  ${turn.saved.text}` : ''
-    const older = serving === undefined ? '' : '; the older code answers'
+    const older = serving === undefined ? '' : '; the last good version answers'
     if (kind !== 'image') Object.assign(turn, { phase: undefined, saved: undefined, tries: 1 })
     turn.warnings[kind] = `✗ ${ref.name}${cause}  ${what}: ${firstLine(placed(problem))}`
     return problemLines(`✗ ${ref.name}${cause}  ${what}${older}`, problem)

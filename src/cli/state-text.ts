@@ -13,6 +13,6 @@ export function stateText(fn: WireFunction, colors: Colors): string {
     case 'deploying':
       return colors.yellow('deploying')
     case 'failing':
-      return colors.red((fn.availableReplicas ?? 0) > 0 ? 'failing, older code answers' : 'failing')
+      return colors.red((fn.availableReplicas ?? 0) > 0 ? 'failing, last good version answers' : 'failing')
   }
 }

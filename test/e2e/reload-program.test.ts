@@ -72,7 +72,7 @@ describeDocker('a session', () => {
 
     const seen = program.screen.length
     await writeFile(project.file('swapped'), 'module.exports = async () => {\n  return )\n}\n')
-    await program.shows(/^✗ swapped {2}handler\.js {2}does not load; the older code answers$/m, {
+    await program.shows(/^✗ swapped {2}handler\.js {2}does not load; the last good version answers$/m, {
       after: seen,
     })
     await program.shows(/^ {2}CODE_NOT_LOADED: swapped\/handler\.js:2\S* SyntaxError: /m, { after: seen })
@@ -162,7 +162,7 @@ describeDocker('a session', () => {
     await first.program.end
     await writeFile(project.file('swapped', 'package.json'), '{ "name": "swapped", "dependencies": {\n')
     const second = await dev('begins')
-    await second.program.shows(/^✗ swapped {2}build failed; the older code answers$/m)
+    await second.program.shows(/^✗ swapped {2}build failed; the last good version answers$/m)
     await answers(second.url, 'swapped', 'good', 'failing')
     await writeFile(project.file('swapped', 'package.json'), '{ "name": "swapped" }\n')
     await answers(second.url, 'swapped', 'good')
@@ -181,7 +181,7 @@ describeDocker('a session', () => {
       const seen = program.screen.length
       const text = 'package function\n\nfunc Handle() {\n\treturn 1\n'
       await writeFile(project.file('compiled'), text)
-      await program.shows(/^✗ compiled {2}handler\.go {2}build failed; the older code answers$/m, {
+      await program.shows(/^✗ compiled {2}handler\.go {2}build failed; the last good version answers$/m, {
         after: seen,
         limitMs: 120_000,
       })

@@ -84,7 +84,7 @@ test('an update that does not start fails with its problem, and status keeps sho
   expect(broken.code).not.toBe(0)
   expect(broken.err).toContain('it ends at once')
   const described = await cli(['describe', 'echo', ...at])
-  expect(described.out).toMatch(/^State: +failing, older code answers$/m)
+  expect(described.out).toMatch(/^State: +failing, last good version answers$/m)
   expect((await cli(['invoke', 'echo', '-d', 'still', ...at])).out).toBe('still')
 })
 

@@ -59,7 +59,7 @@ test('describe shows state, problem and remedy of one function', async () => {
   await using gateway = await startFakeGateway()
   addFunction(gateway, 'a', { state: 'failing', problem, labels: { team: 'x', tier: '1' } })
   const { out } = await cli(['describe', 'a', '-g', gateway.url])
-  expect(out).toMatch(/^State: +failing, older code answers$/m)
+  expect(out).toMatch(/^State: +failing, last good version answers$/m)
   expect(out).toMatch(/^Problem: +REPLICA_EXITED: it ended$/m)
   expect(out).toMatch(/^Remedy: +Look\.$/m)
   expect(out).toMatch(/^Labels: +team=x\n +tier=1$/m)
