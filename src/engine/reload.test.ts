@@ -123,6 +123,22 @@ test('a turn that takes longer than calls wait lets them go to the old code, unt
   expect(project.answer(fn.spec)).toBe('id:slow/a=2')
 })
 
+test('calls that waited longer than that for the first code to answer are not told that it is older', async () => {
+  await using project = await startProject('dying/a=1')
+  const { clock, events } = project.platform
+  const seen: unknown[] = []
+  using _ = events.watch(({ type }) => {
+    if (type === 'function.ready') seen.push(standing(project))
+  })
+  await project.save(HANDLER, 'slow/a=2')
+  await soon(() => project.builds.includes('slow/a=2'))
+  await clock.advance(2000)
+  expect(standing(project)).toBe('building')
+  project.release()
+  await soon(() => seen.length === 1)
+  expect(seen).toEqual([undefined])
+})
+
 test('that what was saved takes long to read is said once, and with what it is', async () => {
   await using project = await startProject()
   const said = () => project.platform.of('notice').map(({ message }) => message)

@@ -93,6 +93,8 @@ export class SourceLoop implements AsyncDisposable {
   /** That what was given answers was told. */
   #isReadyTold = false
   #isForced = false
+  /** Of the turn that waits for what it gave. */
+  #giving: AbortSignal | undefined
   #hasFailed = false
   #live: Live | undefined
   /** What was given last and is not live, or not yet. */
@@ -183,6 +185,9 @@ export class SourceLoop implements AsyncDisposable {
       this.#hasFailed = false
       this.#settle()
     }
+    // Whoever waited for it goes on in this moment, before the turn has ended.
+    const isNewest = this.#giving?.aborted === false && !this.#quiet && !this.#options.isUncertain()
+    if (isNewest) this.#parts.gate.open(this.ref)
     const isAtRest = this.#pending === 0 && !this.#quiet && !this.#hasFailed
     if (isAtRest && replicas > 0 && given.content !== this.#image?.content) this.#imageFollows()
   }
@@ -377,7 +382,12 @@ export class SourceLoop implements AsyncDisposable {
       wanted: JSON.stringify(fn),
     }
     problems.clear(this.ref, 'build')
-    await unlessAborted(accepted.settled, signal)
+    this.#giving = signal
+    try {
+      await unlessAborted(accepted.settled, signal)
+    } finally {
+      this.#giving = undefined
+    }
     this.#live = this.#given
   }
 
