@@ -7,6 +7,7 @@ import type { BodyStore } from '../core/queue.ts'
 import { bodyGone } from './memory-queue.ts'
 import { ifMissing } from './nats-letters.ts'
 import type { NatsLink } from './nats-link.ts'
+import { removeSubject } from './nats-removal.ts'
 import { asQueueFailure } from './publisher.ts'
 
 export interface NatsBodiesParts {
@@ -66,9 +67,10 @@ export class NatsBodies implements BodyStore {
     await this.#ask(async (bucket) => {
       const found = await bucket.info(name)
       if (!found) return
-      await this.#withStream(async ({ streams }, stream) => {
+      await this.#withStream(async (manager, stream, connection) => {
+        const { streams } = manager
         // The client's own way leaves a mark of each body for ever.
-        await streams.purge(stream, { filter: this.#pieces(found.nuid) })
+        await removeSubject(manager, connection, stream, this.#pieces(found.nuid))
         await streams.deleteMessage(stream, found.revision, false).catch(ifMissing)
       })
     })
@@ -76,7 +78,8 @@ export class NatsBodies implements BodyStore {
 
   async tidy(before: number): Promise<void> {
     await this.#ask(() =>
-      this.#withStream(async ({ streams }, stream) => {
+      this.#withStream(async (manager, stream, connection) => {
+        const { streams } = manager
         const last = (subject: string): Promise<StoredMsg | null | undefined> =>
           streams.getMessage(stream, { last_by_subj: subject }).catch(ifMissing)
         const { state } = await streams.info(stream, { subjects_filter: `$O.${this.#parts.name}.>` })
@@ -85,12 +88,13 @@ export class NatsBodies implements BodyStore {
         for (const subject of subjects.filter((one) => !one.startsWith(this.#pieces('')))) {
           const message = await last(subject)
           const found = message?.json<{ nuid: string; deleted?: boolean }>()
-          if (found?.deleted) await streams.purge(stream, { filter: subject })
+          if (found?.deleted) await removeSubject(manager, connection, stream, subject)
           else if (found) named.add(this.#pieces(found.nuid))
         }
         for (const subject of subjects.filter((one) => one.startsWith(this.#pieces('')) && !named.has(one))) {
           const message = await last(subject)
-          if (message && message.time.getTime() < before) await streams.purge(stream, { filter: subject })
+          if (message && message.time.getTime() < before)
+            await removeSubject(manager, connection, stream, subject)
         }
       }),
     )
@@ -113,9 +117,12 @@ export class NatsBodies implements BodyStore {
     return `$O.${this.#parts.name}.C.${nuid}`
   }
 
-  async #withStream<T>(work: (manager: JetStreamManager, stream: string) => Promise<T>): Promise<T> {
+  async #withStream<T>(
+    work: (manager: JetStreamManager, stream: string, connection: NatsConnection) => Promise<T>,
+  ): Promise<T> {
     const { link, jsm, name } = this.#parts
-    return work(await jsm(await link.connected(PATIENCE_MS)), `OBJ_${name}`)
+    const connection = await link.connected(PATIENCE_MS)
+    return work(await jsm(connection), `OBJ_${name}`, connection)
   }
 
   async *#chunks(name: string, nuid: string, size: number, digest: string): AsyncGenerator<Uint8Array> {

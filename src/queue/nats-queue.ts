@@ -161,8 +161,12 @@ export class NatsQueue implements Queue {
 
   async purge(lane: string, upTo: number): Promise<number> {
     this.#lanes.get(lane)?.forget(upTo)
+    const depths = await this.depths()
+    // Servers of 2.9 go on to count what is purged by its subject. What comes meanwhile stands behind `upTo`.
+    const isAlone = [...depths.keys()].every((other) => other === lane)
+    const filter = `${this.#prefix}.${lane}`
     const { purged } = await this.#ask(({ streams }) =>
-      streams.purge(this.#stream, { filter: `${this.#prefix}.${lane}`, seq: upTo + 1 }),
+      streams.purge(this.#stream, { seq: upTo + 1, ...(!isAlone && { filter }) }),
     )
     this.#lanes.get(lane)?.forget(upTo)
     return purged
