@@ -79,7 +79,8 @@ export function providerContract(contract: ProviderContract): void {
         await provider.deploy(revisionOf(fn), 1, never)
         const took = performance.now() - begun
         expect(await call(fn)).toMatchObject({ word: 'hello' })
-        if (start !== 'ok') expect(took).toBeGreaterThan(slowStartMs)
+        // Timers count whole milliseconds, and may end a part of one early.
+        if (start !== 'ok') expect(took).toBeGreaterThan(slowStartMs - 2)
         expect(provider.actual(fn)).toMatchObject({ replicas: 1, available: 1 })
         await provider.remove(fn)
       },
