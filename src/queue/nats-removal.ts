@@ -12,6 +12,19 @@ const IDLE_NANOSECONDS = 30e9
  * what it removed: in time they refuse everything for want of space.
  */
 export async function removeSubject(
+  manager: JetStreamManager,
+  connection: NatsConnection,
+  stream: string,
+  subject: string,
+): Promise<void> {
+  const isLost = connection.closed().then(() => {
+    throw new Error('the connection was lost')
+  })
+  // The client's reading of a batch may outlive the connection.
+  await Promise.race([removeEach(manager, connection, stream, subject), isLost])
+}
+
+async function removeEach(
   { streams, consumers }: JetStreamManager,
   connection: NatsConnection,
   stream: string,
