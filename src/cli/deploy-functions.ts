@@ -1,5 +1,5 @@
 import { FaasError } from '../core/errors.ts'
-import { DEFAULT_NAMESPACE } from '../core/function.ts'
+import { DEFAULT_NAMESPACE, shortRef } from '../core/function.ts'
 import type { FunctionSpec } from '../core/function.ts'
 import type { Context } from './command.ts'
 import type { GatewayClient } from './gateway-client.ts'
@@ -61,13 +61,12 @@ async function deployOne(
   return { url, state: stateOf(await waitReady(client, { name, namespace, limit, signal })) }
 }
 
-/** Where a function is called. The default namespace needs no mention. */
+/** Where a function is called. */
 export function functionUrl(
   gateway: string,
   { name, namespace }: { name: string; namespace?: string | undefined },
 ): string {
-  const suffix = namespace === undefined || namespace === DEFAULT_NAMESPACE ? '' : `.${namespace}`
-  return `${gateway}/function/${name}${suffix}`
+  return `${gateway}/function/${shortRef({ name, namespace: namespace ?? DEFAULT_NAMESPACE })}`
 }
 
 function ignoreMissing(error: unknown): void {

@@ -91,6 +91,11 @@ export function formatRef(ref: FunctionRef): string {
   return `${ref.name}.${ref.namespace}`
 }
 
+/** Writes a ref for people and addresses: the default namespace needs no mention. */
+export function shortRef(ref: FunctionRef): string {
+  return ref.namespace === DEFAULT_NAMESPACE ? ref.name : formatRef(ref)
+}
+
 const DNS_LABEL = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/
 
 /** True for a DNS label: lower-case letters, digits and hyphens, at most 63, alphanumeric at both ends (RFC 1123). */

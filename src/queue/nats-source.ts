@@ -47,14 +47,28 @@ export function externalSource(text: string): NatsSource {
   }
 }
 
+/** What to do about what a server says. */
+const REMEDIES: readonly (readonly [said: RegExp, remedy: string])[] = [
+  [
+    /limit|maximum|max bytes|insufficient|resources/i,
+    'Raise there what the account that --nats-url names may use: streams, consumers, storage, bytes of a stream.',
+  ],
+  [
+    /jetstream/i,
+    'Switch JetStream on there (nats-server --jetstream), also for the account that --nats-url names.',
+  ],
+  [
+    /authorization|authentication|permission/i,
+    'Put who may use it into --nats-url (NATS_URL): nats://USER:PASSWORD@HOST:4222.',
+  ],
+]
+
 function explainExternal(description: string, error: unknown): FaasError {
   const { message } = asFaasError(error)
   const again = 'It is tried again by itself; synchronous calls work meanwhile.'
-  const remedy = /jetstream/i.test(message)
-    ? 'Switch JetStream on there (nats-server --jetstream), also for the account that --nats-url names.'
-    : /authorization|authentication|permission/i.test(message)
-      ? 'Put who may use it into --nats-url (NATS_URL): nats://USER:PASSWORD@HOST:4222.'
-      : 'Start it, with JetStream switched on, or correct --nats-url (NATS_URL).'
+  const remedy =
+    REMEDIES.find(([said]) => said.test(message))?.[1] ??
+    'Start it, with JetStream switched on, or correct --nats-url (NATS_URL).'
   return new FaasError('QUEUE_UNAVAILABLE', {
     message: `${description} cannot be used: ${message}`,
     remedy: `${remedy} ${again}`,

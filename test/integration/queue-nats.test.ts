@@ -412,28 +412,14 @@ test('a store that cannot be used is said to be, with its place and what to do',
   expect(problem.remedy).toContain(place)
 })
 
-test('a server of somebody else is used by its address; without JetStream it says so', async () => {
+test('a server of somebody else is used by its address; without JetStream, or enough of it, it says so', async () => {
   await using folder = await makeFolder()
   const ports = join(folder.path, 'ports')
   mkdirSync(ports)
   const start = async (...more: string[]): Promise<{ url: string; stop: () => void }> => {
-    const child = spawn(
-      program,
-      [
-        '-a',
-        '127.0.0.1',
-        '-p',
-        '-1',
-        '--ports_file_dir',
-        ports,
-        '--user',
-        'me',
-        '--pass',
-        'it is me',
-        ...more,
-      ],
-      { stdio: 'ignore' },
-    )
+    const child = spawn(program, ['-a', '127.0.0.1', '-p', '-1', '--ports_file_dir', ports, ...more], {
+      stdio: 'ignore',
+    })
     const file = join(ports, `nats-server_${child.pid ?? 0}.ports`)
     const text = await until(() => {
       try {
@@ -444,7 +430,8 @@ test('a server of somebody else is used by its address; without JetStream it say
     })
     return { url: text.replace('nats://', 'nats://me:it%20is%20me@'), stop: () => void child.kill() }
   }
-  const plain = await start()
+  const login = ['--user', 'me', '--pass', 'it is me']
+  const plain = await start(...login)
   {
     await using queue = new NatsQueue({
       source: externalSource(plain.url),
@@ -482,7 +469,7 @@ test('a server of somebody else is used by its address; without JetStream it say
     await until(async () => (await patience()) < 1000, { limitMs: 40_000 })
   }
   plain.stop()
-  const full = await start('-js', '-sd', join(folder.path, 'js'))
+  const full = await start(...login, '-js', '-sd', join(folder.path, 'js'))
   {
     await using queue = new NatsQueue({
       source: externalSource(full.url),
@@ -506,6 +493,29 @@ test('a server of somebody else is used by its address; without JetStream it say
     await queue.dead.put({ ...same, id: 'large', body })
   }
   full.stop()
+  const file = join(folder.path, 'narrow.json')
+  const users = [{ user: 'me', password: 'it is me' }]
+  writeFileSync(
+    file,
+    JSON.stringify({
+      accounts: { narrow: { users, jetstream: { max_streams: 1 } } },
+      jetstream: { store_dir: join(folder.path, 'narrow') },
+    }),
+  )
+  const narrow = await start('-c', file)
+  {
+    await using queue = new NatsQueue({
+      source: externalSource(narrow.url),
+      instance: 'one',
+      dedupeMs: 60_000,
+      log: silentLog,
+    })
+    expect(await until(() => queue.problem)).toMatchObject({
+      code: 'QUEUE_UNAVAILABLE',
+      remedy: expect.stringMatching(/^Raise there what the account/) as string,
+    })
+  }
+  narrow.stop()
 })
 
 test('a store that is emptied while it is in use takes no new message for an old one', async () => {

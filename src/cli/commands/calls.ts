@@ -1,3 +1,4 @@
+import { shortRef } from '../../core/function.ts'
 import { defineCommand, flag, numberFlag } from '../command.ts'
 import type { Context } from '../command.ts'
 import { findCall } from '../find-call.ts'
@@ -82,8 +83,9 @@ export const calls = defineCommand<Flags>({
 const HEAD = ['CALL', 'FUNCTION', 'STATE', 'ATTEMPTS', 'STATUS', 'QUEUED', 'TOOK']
 
 function row(call: WireCall): string[] {
-  const { id, name, state, attempts, status, queuedAt } = call
-  return [id, name, state, String(attempts), status === undefined ? '' : String(status), queuedAt, took(call)]
+  const { id, state, attempts, status, queuedAt } = call
+  const code = status === undefined ? '' : String(status)
+  return [id, shortRef(call), state, String(attempts), code, queuedAt, took(call)]
 }
 
 function show({ print }: Context, call: WireCall): void {

@@ -1,4 +1,5 @@
 import { FaasError } from '../../core/errors.ts'
+import { shortRef } from '../../core/function.ts'
 import { formatRef, parseRef } from '../../core/function.ts'
 import { nearest } from '../../core/nearest.ts'
 import { defineCommand, flag, numberFlag } from '../command.ts'
@@ -118,7 +119,7 @@ function list({ print }: Context, listed: readonly WireInvocationHead[]): void {
   const rows = listed.map((one) => [
     shown(shortId(one.id)),
     one.startedAt,
-    one.name,
+    shortRef(one),
     one.queued ? `${one.method} async` : one.method,
     fit(shown(one.path), PATH_COLUMNS),
     statusOf(one),

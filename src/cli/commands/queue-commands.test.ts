@@ -65,6 +65,17 @@ describe('calls and queue', () => {
     expect((await at('calls', 'followe')).code).toBe(0)
   })
 
+  test('what is not of the default namespace is listed with its own', async () => {
+    expect(await at('namespace', 'create', 'team')).toMatchObject({ code: 0 })
+    await given.deploy('fn', 'fn', { namespace: 'team' })
+    const answer = await fetch(`${given.url}/async-function/fn.team`, { method: 'POST', body: 'in' })
+    const id = answer.headers.get('x-call-id') ?? ''
+    await shows(id, 'succeeded')
+    expect((await at('calls')).out).toMatch(new RegExp(`^${id}\\s+fn\\.team\\s+succeeded`, 'm'))
+    expect((await at('calls', '--function', 'nobody')).err).toContain('no calls of nobody')
+    expect((await at('queue', 'list', 'nobody')).err).toContain('nothing is queued of nobody')
+  })
+
   test('a dead letter is listed, shown with its answer, made again and purged', async () => {
     await call('dead', '/500')
     await shows('dead', 'dead')

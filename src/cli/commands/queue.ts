@@ -1,4 +1,5 @@
 import { FaasError } from '../../core/errors.ts'
+import { shortRef } from '../../core/function.ts'
 import { defineCommand, flag } from '../command.ts'
 import type { Context } from '../command.ts'
 import { findCall } from '../find-call.ts'
@@ -57,9 +58,9 @@ const HEAD = ['FUNCTION', 'QUEUE', 'DEPTH', 'RUNNING', 'OLDEST', 'DEAD', 'STATE'
 const DEAD_HEAD = ['CALL', 'FUNCTION', 'ATTEMPTS', 'STATUS', 'QUEUED', 'PROBLEM']
 
 function row(one: WireQueue['functions'][number]): string[] {
-  const { name, queue, depth, running, maxInflight, oldestQueuedAt, dead, paused } = one
+  const { queue, depth, running, maxInflight, oldestQueuedAt, dead, paused } = one
   return [
-    name,
+    shortRef(one),
     queue,
     String(depth),
     `${running}/${maxInflight}`,
@@ -69,8 +70,9 @@ function row(one: WireQueue['functions'][number]): string[] {
   ]
 }
 
-function deadRow({ id, name, attempts, status, queuedAt, problem }: WireCall): string[] {
-  return [id, name, String(attempts), status === undefined ? '' : String(status), queuedAt, problem ?? '']
+function deadRow(call: WireCall): string[] {
+  const { id, attempts, status, queuedAt, problem = '' } = call
+  return [id, shortRef(call), String(attempts), status === undefined ? '' : String(status), queuedAt, problem]
 }
 
 /** One dead letter: what was sent, what was answered, and every attempt. */
