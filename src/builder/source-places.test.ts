@@ -6,6 +6,7 @@ import { makePlaces } from './source-places.ts'
 async function placesOf(line: string, lang = 'node'): Promise<string> {
   await using folder = await makeFolder({
     'hello/handler.js': '',
+    'hello/package.json': '{\n  "name": ,\n}\n',
     'hello/handler.py': '',
     'hello/handler.go': '',
     'hello/handler.sh': '',
@@ -18,6 +19,12 @@ async function placesOf(line: string, lang = 'node'): Promise<string> {
 
 test.each([
   ['/home/app/function/handler.js:4', 'hello/handler.js:4'],
+  [
+    'package.json is no JSON: odd in JSON at position 12',
+    'hello/package.json:2:11 is no JSON: odd in JSON at position 12',
+  ],
+  ['package.json is no JSON: Unexpected token', 'hello/package.json is no JSON: Unexpected token'],
+  ['other.json is no JSON: odd in JSON at position 12', 'other.json is no JSON: odd in JSON at position 12'],
   ['# /home/app/function/handler.js:4', '# hello/handler.js:4'],
   ['    at x (/home/app/function/handler.js:5:17)', '    at x (hello/handler.js:5:17)'],
   ['    at file:///home/app/function/handler.js:5:17', '    at hello/handler.js:5:17'],

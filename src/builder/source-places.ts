@@ -1,4 +1,4 @@
-import { statSync } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import type { FunctionSource } from '../core/builder.ts'
 import { isDockerfileLang } from './template.ts'
@@ -15,6 +15,8 @@ const PLACE = new RegExp(
 /** An absolute path with a line, in an image whose whole context is the handler folder. */
 const ABSOLUTE =
   /(?<![\w./@:-])(?:file:\/\/)?(\/[\w@+.-]+(?:\/[\w@+.-]+)*\.\w+)(?=:\d|\(\d+,|", line \d|: line \d)/g
+/** What our Node templates say of a manifest; Node tells where by the number of characters before it, or not at all. */
+const NO_JSON = /^([\w@+.][\w@.+/-]*\.json)(?= is no JSON: (?:.* at position (\d+))?)/
 /** What is there is no function's own. */
 const OTHERS = /^\/(usr|lib\w*|opt|proc|sys|dev|etc)\/|\/(node_modules|site-packages|dist-packages|vendor)\//
 
@@ -40,10 +42,22 @@ export function makePlaces({ root, handler, copy, lang }: FunctionSource): (line
     }
     return whole
   }
+  const counted = (whole: string, inside: string, position?: string): string => {
+    const own = ownPath(inside)
+    if (own === undefined || position === undefined) return own ?? whole
+    return `${own}:${lineAndColumn(join(root, own), Number(position))}`
+  }
   return (line) => {
-    const placed = line.replace(PLACE, (whole, inside: string) => ownPath(inside) ?? whole)
+    const placed = line
+      .replace(PLACE, (whole, inside: string) => ownPath(inside) ?? whole)
+      .replace(NO_JSON, counted)
     return isDockerfileLang(lang) ? placed.replace(ABSOLUTE, anywhere) : placed
   }
+}
+
+function lineAndColumn(file: string, position: number): string {
+  const before = readFileSync(file, 'utf8').slice(0, position).split('\n')
+  return `${before.length}:${(before.at(-1)?.length ?? 0) + 1}`
 }
 
 function isFile(path: string): boolean {

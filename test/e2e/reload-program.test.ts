@@ -160,9 +160,10 @@ describeDocker('a session', () => {
     await answers(first.url, 'swapped', 'good')
     first.program.signal('SIGINT')
     await first.program.end
-    await writeFile(project.file('swapped', 'package.json'), '{ "name": "swapped", "dependencies": {\n')
+    await writeFile(project.file('swapped', 'package.json'), '{ "name": "swapped",\n  dependencies: {} }\n')
     const second = await dev('begins')
     await second.program.shows(/^✗ swapped {2}build failed; the last good version answers$/m)
+    await second.program.shows(/swapped\/package\.json:2:3 is no JSON[^]*^ *> 2 \|/m)
     await answers(second.url, 'swapped', 'good', 'failing')
     await writeFile(project.file('swapped', 'package.json'), '{ "name": "swapped" }\n')
     await answers(second.url, 'swapped', 'good')

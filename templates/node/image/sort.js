@@ -20,7 +20,7 @@ function readJson(file) {
   try {
     return JSON.parse(text)
   } catch (error) {
-    fail(`${path.relative(code, file)} is no JSON: ${error.message}`)
+    fail(`${path.relative(code, file)} is no JSON: ${error.message.replace(/\s+/g, ' ')}`)
   }
 }
 
