@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { asFaasError, ERROR_CODES, FaasError } from '../core/errors.ts'
 import type { ErrorCode } from '../core/errors.ts'
+import type { Problem } from '../core/function.ts'
 import type { GatewayClient } from './gateway-client.ts'
 import { stateOf } from './wire.ts'
 import type { WireFunction } from './wire.ts'
@@ -10,8 +11,8 @@ const INTERVALS = [50, 100, 200, 400]
 
 /**
  * Resolves with the function once its newest revision answers, or at once when it is meant to be at zero; with
- * `replicas`, once as many of them answer. Rejects with
- * the function's own problem, FUNCTION_NOT_READY after `limit` milliseconds, or the signal's reason.
+ * `replicas`, once as many of them answer. Rejects with the function's own problem unless it is the `known` one, which
+ * others have to mend; FUNCTION_NOT_READY after `limit` milliseconds; or the signal's reason.
  */
 export async function waitReady(
   client: GatewayClient,
@@ -19,12 +20,14 @@ export async function waitReady(
     name,
     namespace,
     replicas,
+    known,
     limit,
     signal,
   }: {
     name: string
     namespace?: string | undefined
     replicas?: number
+    known?: Problem | undefined
     limit: number
     signal: AbortSignal
   },
@@ -34,8 +37,9 @@ export async function waitReady(
     const fn = await client.get(name, namespace)
     const state = stateOf(fn)
     const isAll = replicas === undefined || (fn.availableReplicas ?? 0) === replicas
-    if (isAll && (state === 'ready' || state === 'idle')) return fn
-    if (state === 'failing') throw problemOf(fn)
+    const isKnown = state === 'failing' && known !== undefined && fn.problem?.at === known.at
+    if (isAll && (state === 'ready' || state === 'idle' || isKnown)) return fn
+    if (state === 'failing' && !isKnown) throw problemOf(fn)
     if (performance.now() > end)
       throw new FaasError('FUNCTION_NOT_READY', {
         message: `${name} did not become ready within ${limit / 1000} s`,

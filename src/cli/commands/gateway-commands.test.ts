@@ -174,16 +174,35 @@ describe('scale', () => {
     let looks = 0
     gateway.intercept = (request) => {
       const fn = gateway.functions.get('a')
-      // Two of three come at the third look only.
+      // Two of three come at the third look only, after the one before anything was asked for.
       if (request.method === 'GET' && fn)
-        gateway.functions.set('a', { ...fn, availableReplicas: ++looks < 3 ? 1 : 3 })
+        gateway.functions.set('a', { ...fn, availableReplicas: ++looks < 4 ? 1 : 3 })
       return false
     }
     const { code, out } = await cli(['scale', 'a', '3', '-g', gateway.url])
     expect([code, out]).toEqual([0, 'a  ready  3 replicas\n'])
-    expect(looks).toBe(3)
-    expect(gateway.seen[0]?.line).toBe('POST /system/scale-function/a')
-    expect(JSON.parse(String(gateway.seen[0]?.body))).toEqual({ serviceName: 'a', replicas: 3 })
+    expect(looks).toBe(4)
+    const { line, body } = gateway.seen.find((one) => one.line.startsWith('POST')) ?? {}
+    expect(line).toBe('POST /system/scale-function/a')
+    expect(JSON.parse(String(body))).toEqual({ serviceName: 'a', replicas: 3 })
+  })
+
+  test('a bad save is no reason not to scale what answers; a problem of its own is', async () => {
+    await using gateway = await startFakeGateway()
+    addFunction(gateway, 'a', { state: 'failing', problem, availableReplicas: 2 })
+    const { code, out } = await cli(['scale', 'a', '2', '-g', gateway.url])
+    expect([code, out]).toEqual([0, 'a  failing  2 replicas\n'])
+    gateway.intercept = (request) => {
+      if (request.method === 'POST')
+        addFunction(gateway, 'a', {
+          state: 'failing',
+          problem: { ...problem, at: '2026-01-31T09:31:00Z' },
+          availableReplicas: 2,
+        })
+      return false
+    }
+    const failed = await cli(['scale', 'a', '3', '-g', gateway.url])
+    expect([failed.code, failed.err]).toEqual([6, expect.stringContaining('it ended')])
   })
 
   test('to zero lets it sleep; --json and --wait=false answer what was accepted', async () => {

@@ -31,9 +31,13 @@ export const scale = defineCommand<Flags>({
     const { name, namespace } = given.includes('.')
       ? parseRef(given)
       : { name: given, namespace: wireNamespace(known ?? {}, context.flags.namespace) }
+    const isWaited = flags.wait !== false
+    // A bad save is no reason not to scale what answers.
+    const problem = isWaited ? (await client.get(name, namespace)).problem : undefined
     await client.scale(name, replicas, namespace)
-    const fn =
-      flags.wait === false ? undefined : await waitReady(client, { name, namespace, replicas, limit, signal })
+    const fn = isWaited
+      ? await waitReady(client, { name, namespace, replicas, known: problem, limit, signal })
+      : undefined
     const state = fn ? stateOf(fn) : 'accepted'
     if (print.json) print.value({ name, replicas, availableReplicas: fn?.availableReplicas, state })
     print.say(`${name}  ${state}  ${replicas} ${replicas === 1 ? 'replica' : 'replicas'}`)
